@@ -1,0 +1,88 @@
+"""ScaleV x Mailketing Lead Management: the web application and its start.
+
+`create_app()` builds the application for any WSGI server; `python app.py` migrates the database, starts the jobs and
+serves with waitress. This module imports everything and is imported by nothing.
+"""
+
+import argparse
+
+from flask import Flask
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_wtf import CSRFProtect
+
+import cli
+import demo
+import logs
+import routes
+import server
+from config import BASE_DIR, Config, ConfigError
+from models import db, engine_options
+from services import keys
+from services.clock import utc_now
+
+MAX_FORM_BYTES = 4 * 1024 * 1024
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """Build the application; touches no database and starts no job.
+
+    Args:
+        config: the configuration; read from the environment and `.env` when None, where a bad value ends the
+            process with one line.
+    """
+    config = config or read_config()
+    logs.set_up(config.log_level)
+    config.instance_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    app = Flask("app", root_path=str(BASE_DIR), instance_path=str(config.instance_path))
+    app.config.from_mapping(flask_settings(config))
+    app.extensions["config"] = config
+    app.extensions["started_at"] = utc_now()
+    db.init_app(app)
+    Migrate(app, db, directory=str(BASE_DIR / "migrations"), render_as_batch=True)
+    CSRFProtect(app)
+    routes.set_up(app, LoginManager(app), config)
+    cli.set_up(app)
+    return app
+
+
+def read_config() -> Config:
+    """Read the environment; a bad value ends the process with one line that names the variable."""
+    try:
+        return Config.from_env()
+    except ConfigError as error:
+        raise SystemExit(f"Configuration: {error}") from error
+
+
+def flask_settings(config: Config) -> dict[str, object]:
+    """Return Flask's own settings for a configuration."""
+    url = config.sqlalchemy_url
+    return {
+        "SECRET_KEY": config.secret_key or keys.session_key(config.instance_path),
+        "SQLALCHEMY_DATABASE_URI": url,
+        "SQLALCHEMY_ENGINE_OPTIONS": engine_options(url),
+        "MAX_CONTENT_LENGTH": MAX_FORM_BYTES,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": config.https,
+        "REMEMBER_COOKIE_HTTPONLY": True,
+        "REMEMBER_COOKIE_SAMESITE": "Lax",
+        "REMEMBER_COOKIE_SECURE": config.https,
+        "REMEMBER_COOKIE_DURATION": 14 * 24 * 3600,
+        "PERMANENT_SESSION_LIFETIME": 12 * 3600,
+        "WTF_CSRF_TIME_LIMIT": None,  # a page left open over lunch still works; the session's own life is the limit
+    }
+
+
+def main() -> None:
+    """Serve: migrate, start the jobs, listen with waitress until stopped. `--demo` serves the demo instead."""
+    parser = argparse.ArgumentParser(description="ScaleV x Mailketing Lead Management")
+    parser.add_argument("--demo", action="store_true", help="stand-ins for ScaleV and Mailketing, and sample data")
+    if parser.parse_args().demo:
+        demo.run()
+    else:
+        server.run(create_app())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Log-in, log-out, first set-up and the choice of language."""
+
+from flask import Blueprint, abort, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_user, logout_user
+
+from models import User
+from routes import context, wording
+from routes.forms import LoginForm, SetupForm
+from routes.guards import declare, open_to_all, safe_path
+from services import user_service
+from services.errors import UserError
+from services.rate_limit import TooManyTries
+
+bp = declare(Blueprint("accounts", __name__), open_to_all)
+
+
+@bp.route("/login", methods=["GET", "POST"])
+def login() -> ResponseReturnValue:
+    target = safe_path(request.values.get("next"), url_for("dashboard.index"))
+    if current_user.is_authenticated:
+        return redirect(target)
+    form = LoginForm(next=target)
+    status = 200
+    if form.validate_on_submit():
+        try:
+            user = user_service.authenticate(
+                form.email.data, form.password.data, request.remote_addr or "", context.now()
+            )
+        except UserError as error:
+            form.password.errors = [wording.refusal(error)]
+            status = 429 if isinstance(error, TooManyTries) else 200
+        else:
+            _start_session(user)
+            return redirect(target)
+    return render_template("login.html", form=form, is_set_up=user_service.any_user()), status
+
+
+@bp.post("/logout")
+def logout() -> ResponseReturnValue:
+    logout_user()
+    session.clear()
+    return redirect(url_for("accounts.login"))
+
+
+@bp.route("/setup", methods=["GET", "POST"])
+def setup() -> ResponseReturnValue:
+    folder = context.config().instance_path
+    if user_service.setup_token(folder) is None:
+        return redirect(url_for("accounts.login"))
+    form = SetupForm(token=request.args.get("token", ""))
+    if form.validate_on_submit():
+        try:
+            user = user_service.create_first_admin(
+                folder, form.token.data, form.email.data, form.password.data, context.now()
+            )
+        except UserError as error:
+            form.token.errors = [wording.refusal(error)]
+        else:
+            _start_session(user)
+            return redirect(url_for("dashboard.index"))
+    return render_template("setup.html", form=form, token_file=user_service.SETUP_TOKEN_FILE)
+
+
+@bp.post("/language")
+def language() -> ResponseReturnValue:
+    chosen = request.form.get("language", "")
+    if chosen not in context.LANGUAGES:
+        abort(400)
+    response = redirect(safe_path(request.form.get("next"), url_for("dashboard.index")))
+    context.remember_language(response, chosen)
+    return response
+
+
+def _start_session(user: User) -> None:
+    """Begin with an empty session, so that nothing set before the log-in (by somebody else, perhaps) lives on."""
+    session.clear()
+    session.permanent = True
+    login_user(user)

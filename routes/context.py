@@ -1,0 +1,51 @@
+"""What a request knows: its moment, the zone and the language of the person, each read once."""
+
+from datetime import datetime
+from typing import cast
+from zoneinfo import ZoneInfo
+
+from flask import Flask, Response, current_app, g, request
+from flask_babel import Babel
+
+from config import Config
+from services import clock, settings_service
+
+LANGUAGES = {"id": "Bahasa Indonesia", "en": "English"}
+DEFAULT_LANGUAGE = "id"
+LANGUAGE_COOKIE = "language"
+_YEAR = 365 * 24 * 3600
+
+
+def set_up(app: Flask) -> None:
+    Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=language)
+    app.add_template_global(language)
+    app.jinja_env.globals["languages"] = LANGUAGES
+
+
+def now() -> datetime:
+    """Return the request's one clock reading."""
+    if "now" not in g:
+        g.now = clock.utc_now()
+    return cast(datetime, g.now)
+
+
+def zone() -> ZoneInfo:
+    """Return the zone that times are shown in."""
+    if "zone" not in g:
+        g.zone = settings_service.zone()
+    return cast(ZoneInfo, g.zone)
+
+
+def config() -> Config:
+    return cast(Config, current_app.extensions["config"])
+
+
+def language() -> str:
+    """Return the language that the person chose, Bahasa Indonesia else."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "") if request else ""
+    return chosen if chosen in LANGUAGES else DEFAULT_LANGUAGE
+
+
+def remember_language(response: Response, chosen: str) -> None:
+    """Keep the choice for a year. A cookie of its own, because it is to outlive the login."""
+    response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_YEAR, secure=config().https, httponly=True, samesite="Lax")

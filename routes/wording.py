@@ -1,0 +1,218 @@
+"""What the codes and names of rows and settings are called on a page. The only place that maps them to sentences."""
+
+from flask_babel import gettext, lazy_gettext
+from flask_babel.speaklater import LazyString
+
+from services.errors import UserError
+from services.settings_service import Setting
+from services.statuses import (
+    ArchiveReason,
+    CanceledPolicy,
+    DeliveryStatus,
+    EventSource,
+    EventStatus,
+    LeadStatus,
+    UserRole,
+)
+
+LEAD_STATUS = {
+    LeadStatus.FOLLOW_UP: lazy_gettext("Follow Up"),
+    LeadStatus.CLOSING: lazy_gettext("Closing"),
+    LeadStatus.NOT_CLOSING: lazy_gettext("Not closing"),
+}
+LEAD_TAB = {
+    "all": lazy_gettext("All"),
+    **{status.value: word for status, word in LEAD_STATUS.items()},
+    "archived": lazy_gettext("Archived"),
+}
+# The look of a status: a colour and an icon, because colour alone tells nothing to some people.
+LEAD_LOOK = {
+    LeadStatus.FOLLOW_UP: ("azure", "clock"),
+    LeadStatus.CLOSING: ("green", "check"),
+    LeadStatus.NOT_CLOSING: ("orange", "close"),
+}
+ARCHIVE_REASON = {
+    ArchiveReason.SPAM: lazy_gettext("ScaleV marks the order as spam."),
+    ArchiveReason.DELETED: lazy_gettext("The order was deleted at ScaleV."),
+    ArchiveReason.CANCELED: lazy_gettext("The order was canceled."),
+    ArchiveReason.MANUAL: lazy_gettext("Archived by hand."),
+}
+EVENT_STATUS = {
+    EventStatus.RECEIVED: lazy_gettext("Received"),
+    EventStatus.PROCESSED: lazy_gettext("Processed"),
+    EventStatus.IGNORED: lazy_gettext("Ignored"),
+    EventStatus.WAITING: lazy_gettext("Waiting"),
+    EventStatus.FAILED: lazy_gettext("Failed"),
+    EventStatus.DEAD: lazy_gettext("Given up"),
+}
+EVENT_LOOK = {
+    EventStatus.RECEIVED: ("azure", "inbox"),
+    EventStatus.PROCESSED: ("green", "check"),
+    EventStatus.IGNORED: ("secondary", "close"),
+    EventStatus.WAITING: ("yellow", "clock"),
+    EventStatus.FAILED: ("orange", "alert"),
+    EventStatus.DEAD: ("red", "alert"),
+}
+EVENT_SOURCE = {
+    EventSource.WEBHOOK: lazy_gettext("Webhook"),
+    EventSource.RECONCILE: lazy_gettext("Fetched from ScaleV"),
+    EventSource.IMPORT: lazy_gettext("Import"),
+}
+DELIVERY_STATUS = {
+    DeliveryStatus.BLOCKED: lazy_gettext("Blocked"),
+    DeliveryStatus.PENDING: lazy_gettext("Waiting"),
+    DeliveryStatus.SENDING: lazy_gettext("Being sent"),
+    DeliveryStatus.SENT: lazy_gettext("Sent"),
+    DeliveryStatus.SKIPPED: lazy_gettext("Skipped"),
+    DeliveryStatus.FAILED: lazy_gettext("Failed"),
+    DeliveryStatus.CANCELLED: lazy_gettext("Cancelled"),
+}
+DELIVERY_LOOK = {
+    DeliveryStatus.BLOCKED: ("yellow", "alert"),
+    DeliveryStatus.PENDING: ("azure", "clock"),
+    DeliveryStatus.SENDING: ("azure", "send"),
+    DeliveryStatus.SENT: ("green", "check"),
+    DeliveryStatus.SKIPPED: ("secondary", "close"),
+    DeliveryStatus.FAILED: ("red", "alert"),
+    DeliveryStatus.CANCELLED: ("secondary", "close"),
+}
+USER_ROLE = {UserRole.ADMIN: lazy_gettext("Admin"), UserRole.CS: lazy_gettext("CS")}
+CANCELED_POLICY = {
+    CanceledPolicy.KEEP: lazy_gettext("Nothing: the days go on"),
+    CanceledPolicy.TRANSFER: lazy_gettext("Move to Not closing at once"),
+    CanceledPolicy.ARCHIVE: lazy_gettext("Archive, send nothing"),
+}
+
+REASON = {
+    "paid": lazy_gettext("The order is paid."),
+    "cod_completed": lazy_gettext("The COD order is completed."),
+    "nothing_to_pay": lazy_gettext("There is nothing to pay."),
+    "payment_taken_back": lazy_gettext("ScaleV took the payment back."),
+    "expired": lazy_gettext("The days are over without a payment."),
+    "order_spam": lazy_gettext("ScaleV marks the order as spam."),
+    "order_deleted": lazy_gettext("The order was deleted at ScaleV."),
+    "order_canceled": lazy_gettext("The order was canceled."),
+    "not_spam": lazy_gettext("ScaleV says that it is no spam after all."),
+    "not_canceled": lazy_gettext("The order is no longer canceled."),
+    "payment_conflict": lazy_gettext("Check the payment: ScaleV can't match the transfer."),
+    "cod_under_way": lazy_gettext("The COD parcel is on its way."),
+    "manual": lazy_gettext("Moved by hand."),
+    "order_received": lazy_gettext("The order came in."),
+    # events
+    "stale": lazy_gettext("It brought nothing that newer events had not told already."),
+    "not_an_order": lazy_gettext("It is not about an order, so there is nothing to do."),
+    "no_order_id": lazy_gettext("It names no order."),
+    "unknown_order": lazy_gettext("Its order is not known yet. It is applied as soon as the order comes."),
+    "test": lazy_gettext("ScaleV's test. The address and the signing secret work."),
+    "not_json": lazy_gettext("The body is not JSON."),
+    "not_an_object": lazy_gettext("The body is not a JSON object."),
+    "no_event_name": lazy_gettext("The body names no event."),
+    # deliveries
+    "no_product_list": lazy_gettext("No product list fits this product yet. Add one and it goes on by itself."),
+    "no_email": lazy_gettext("The buyer left no usable e-mail address."),
+    "no_list": lazy_gettext("The product list names no Mailketing list for this."),
+    "status_changed": lazy_gettext("The lead has moved on, so it is no longer needed."),
+    "archived": lazy_gettext("The lead is archived."),
+    "refused_address": lazy_gettext("Mailketing refuses this address."),
+    "refused_list": lazy_gettext("Mailketing refuses this list. Check its number in the product list."),
+    "invalid_address": lazy_gettext("No mail can be sent to this address."),
+    "suppressed": lazy_gettext("This address bounced, unsubscribed or is blacklisted."),
+    "paid_elsewhere": lazy_gettext("The buyer paid for this product in another order."),
+    "already_on_list": lazy_gettext("The address is on this list already."),
+    "gave_up": lazy_gettext("It was tried many times without success. Look at the answers, then send it again."),
+    "retry": lazy_gettext("Mailketing could not be reached. It is tried again by itself."),
+    "unknown": lazy_gettext("Mailketing gave an answer that nobody knows yet. It is tried again by itself."),
+    "hold": lazy_gettext("Mailketing refuses the account. It goes on when that is mended."),
+}
+ATTEMPT_KIND = {
+    None: lazy_gettext("under way"),
+    "ok": lazy_gettext("accepted"),
+    "duplicate": lazy_gettext("was on the list already"),
+    "retry": lazy_gettext("no usable answer"),
+    "permanent": lazy_gettext("address refused"),
+    "config": lazy_gettext("list refused"),
+    "hold": lazy_gettext("account refused"),
+    "unknown": lazy_gettext("unknown answer"),
+    "interrupted": lazy_gettext("interrupted, perhaps sent"),
+}
+ACTOR = {
+    "system": lazy_gettext("Program"),
+    **{source.value: word for source, word in EVENT_SOURCE.items()},
+}
+
+SETTING = {
+    "scalev_api_key": (
+        lazy_gettext("ScaleV API key"),
+        lazy_gettext("Begins with sk_ or rk_. Lets the program check an order once more before it moves the lead."),
+    ),
+    "scalev_webhook_secret": (
+        lazy_gettext("ScaleV signing secret"),
+        lazy_gettext("From ScaleV: Settings, Developers, Webhooks. Webhooks without its signature are refused."),
+    ),
+    "mailketing_api_key": (
+        lazy_gettext("Mailketing API token"),
+        lazy_gettext("From the Mailketing dashboard, menu Integration. Buyers are added to your lists with it."),
+    ),
+    "follow_up_days": (
+        lazy_gettext("Days until Not closing"),
+        lazy_gettext("Counted from the order. A product list can have its own number."),
+    ),
+    "check_interval_minutes": (
+        lazy_gettext("Minutes between checks"),
+        lazy_gettext("How often the program looks for leads whose days are over."),
+    ),
+    "timezone": (
+        lazy_gettext("Time zone"),
+        lazy_gettext("Asia/Jakarta is WIB, Asia/Makassar WITA, Asia/Jayapura WIT."),
+    ),
+    "canceled_policy": (
+        lazy_gettext("When an order is canceled"),
+        lazy_gettext("What happens to a lead in Follow Up whose order is canceled at ScaleV."),
+    ),
+    "calls_per_second": (
+        lazy_gettext("Calls to Mailketing per second"),
+        lazy_gettext("2 is a good pace. Go lower when Mailketing complains."),
+    ),
+    "delivery_workers": (
+        lazy_gettext("Deliveries at the same time"),
+        lazy_gettext("1 is enough for most shops."),
+    ),
+}
+
+
+def reason(code: str | None) -> str:
+    """Return the sentence for a reason; a code nobody has put into words yet is shown as words."""
+    return str(REASON.get(code, code.replace("_", " "))) if code else ""
+
+
+def actor(name: str) -> str:
+    """Return who made a change: the program, ScaleV's webhook, or a person by e-mail."""
+    return str(ACTOR.get(name, name))
+
+
+def refusal(error: UserError) -> str:
+    """Return a service's refusal in the person's language; its text is an English msgid."""
+    return gettext(str(error))
+
+
+def setting_refusal(setting: Setting) -> str:
+    """Return why a setting's new value can't be used."""
+    if setting.kind in {"number", "decimal"}:
+        return gettext("This must be a number from %(low)s to %(high)s.", low=setting.low, high=setting.high)
+    return str(_SETTING_REFUSAL[setting.kind])
+
+
+_SETTING_REFUSAL: dict[str, LazyString] = {
+    "secret": lazy_gettext("A key is one line of text without odd characters."),
+    "choice": lazy_gettext("Choose one of the answers."),
+    "zone": lazy_gettext("This must be a time zone's name such as Asia/Jakarta."),
+}
+
+
+# Sentences of services that the search for msgids can't see, because they are chosen from a table there.
+_SAID_BY_SERVICES = (
+    lazy_gettext("This delivery waits for a product list or a usable e-mail address; set that first."),
+    lazy_gettext("This delivery is being sent right now."),
+    lazy_gettext("This delivery was sent already."),
+    lazy_gettext("This delivery was cancelled because its lead moved on."),
+)

@@ -1,0 +1,83 @@
+"""`python app.py`: one process that migrates, serves with waitress and runs the jobs. Works on Windows too."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from flask import Flask
+from waitress import create_server
+
+from config import Config
+from services import schema, user_service
+from services.clock import utc_now
+from services.scheduler import Scheduler
+
+THREADS = 8
+MAX_BODY_BYTES = 16 * 1024 * 1024  # waitress reads a body to its end before the application sees it
+
+
+def run(app: Flask) -> None:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Raises:
+        SystemExit: the address is taken or the database can't be used; one line says which.
+    """
+    config: Config = app.extensions["config"]
+    prepare(app)
+    with _listening(app, config) as web, _jobs(app, config.scheduler_enabled):
+        signal.signal(signal.SIGTERM, _stop)
+        click.echo(f"Serving on {config.base_url}  (stop with Ctrl-C)")
+        _greet(app, config)
+        web.run()
+
+
+def prepare(app: Flask) -> None:
+    """Bring the database up to date and make the first admin where the environment names one."""
+    config: Config = app.extensions["config"]
+    with app.app_context():
+        schema.upgrade()
+        if config.admin_email and config.admin_password:
+            user_service.ensure_admin(config.admin_email, config.admin_password, utc_now())
+
+
+def _greet(app: Flask, config: Config) -> None:
+    with app.app_context():
+        token = user_service.setup_token(config.instance_path)
+    if token:
+        click.echo(f"First start: make your account at {config.base_url}/setup?token={token}")
+
+
+@contextlib.contextmanager
+def _listening(app: Flask, config: Config) -> Iterator[Any]:
+    try:
+        web = create_server(
+            app, host=config.host, port=config.port, threads=THREADS, max_request_body_size=MAX_BODY_BYTES, ident=None
+        )
+    except OSError as error:
+        raise SystemExit(
+            f"Can't listen on {config.host} port {config.port}: {error.strerror}. "
+            "Is the program running already? Another port: set PORT."
+        ) from error
+    try:
+        yield web
+    finally:
+        web.close()
+
+
+@contextlib.contextmanager
+def _jobs(app: Flask, enabled: bool) -> Iterator[None]:
+    if not enabled:
+        yield
+        return
+    scheduler = Scheduler(app)
+    scheduler.start()
+    try:
+        yield
+    finally:
+        scheduler.stop()
+
+
+def _stop(*_: object) -> None:
+    raise SystemExit(0)

@@ -1,0 +1,1 @@
+"""Everything the program decides or does, usable without a request."""

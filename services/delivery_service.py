@@ -1,0 +1,142 @@
+"""The outbox's rows: which address is meant to go to which list, and why. `delivery_worker` sends them.
+
+Every function here runs inside the caller's transaction, so that a lead's status and its deliveries change together;
+`retry` and `retry_all_failed` are what people ask for and open their own.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+
+from models import AccountHold, Delivery, Lead, ListMember, db, transaction
+from services.errors import NotFound, UserError
+from services.statuses import DeliveryStatus, LeadStatus
+
+NO_PRODUCT_LIST = "no_product_list"
+NO_EMAIL = "no_email"
+NO_LIST = "no_list"
+STATUS_CHANGED = "status_changed"
+ARCHIVED = "archived"
+REFUSED_ADDRESS = "refused_address"
+
+# Rows that were not sent and that nobody is sending: they follow their lead's address, product list and status.
+UNSENT = (DeliveryStatus.PENDING, DeliveryStatus.BLOCKED)
+# Rows that a role entered again brings back: they ended only because the lead had left the role.
+_REVIVABLE_REASONS = (STATUS_CHANGED, ARCHIVED)
+RETRYABLE = (DeliveryStatus.FAILED, DeliveryStatus.PENDING, DeliveryStatus.SKIPPED)
+
+
+def enter_role(lead: Lead, role: LeadStatus, now: datetime) -> None:
+    """Make the delivery for the status that a lead has just entered, and cancel what waits for the others."""
+    rows = {row.role: row for row in lead.deliveries}
+    _cancel((row for row in rows.values() if row.role is not role), STATUS_CHANGED, now)
+    row = rows.get(role)
+    if row is None:
+        _open(lead, role, now)
+    elif _comes_back(row):
+        _place(row, lead, now)
+
+
+def leave_queues(lead: Lead, now: datetime) -> None:
+    """Cancel everything that waits: an archived lead is never sent."""
+    _cancel(lead.deliveries, ARCHIVED, now)
+
+
+def follow_lead(lead: Lead, now: datetime) -> None:
+    """Bring what is unsent in line with the lead's present address and product list."""
+    for row in lead.deliveries:
+        repaired = row.status is DeliveryStatus.FAILED and row.reason == REFUSED_ADDRESS and row.email != lead.email
+        waits_for_list = row.status is DeliveryStatus.CANCELLED and row.reason == NO_LIST
+        if row.status in UNSENT or repaired or (waits_for_list and row.role is lead.status and not lead.is_archived):
+            _place(row, lead, now)
+
+
+def retry(delivery_id: int, now: datetime) -> Delivery:
+    """Make one delivery due now, with its tries counted from 0.
+
+    Raises:
+        NotFound: there is no such delivery.
+        UserError: it was sent, is being sent, or waits for something that a retry can't give.
+    """
+    with transaction() as session:
+        row = session.get(Delivery, delivery_id)
+        if row is None:
+            raise NotFound("There is no such delivery.")
+        if row.status not in RETRYABLE:
+            raise UserError(_WHY_NOT[row.status])
+        _make_due(row, now)
+    return row
+
+
+def retry_all_failed(now: datetime) -> int:
+    """Make every failed delivery due now; return how many."""
+    with transaction() as session:
+        failed = session.scalars(select(Delivery).where(Delivery.status == DeliveryStatus.FAILED)).all()
+        for row in failed:
+            _make_due(row, now)
+    return len(failed)
+
+
+def hold() -> AccountHold | None:
+    """Return the pause of all deliveries, None while there is none."""
+    return db.session.scalar(select(AccountHold))
+
+
+def end_hold() -> None:
+    """Let deliveries go on, as after a new key was saved."""
+    with transaction() as session:
+        session.execute(delete(AccountHold))
+
+
+_WHY_NOT = {
+    DeliveryStatus.BLOCKED: "This delivery waits for a product list or a usable e-mail address; set that first.",
+    DeliveryStatus.SENDING: "This delivery is being sent right now.",
+    DeliveryStatus.SENT: "This delivery was sent already.",
+    DeliveryStatus.CANCELLED: "This delivery was cancelled because its lead moved on.",
+}
+
+
+def _open(lead: Lead, role: LeadStatus, now: datetime) -> None:
+    if lead.product_list is not None and lead.product_list.list_id_for(role) is None:
+        return  # the admin wants no list for this role
+    row = Delivery(role=role, status=DeliveryStatus.BLOCKED, tries=0, created_at=now, updated_at=now)
+    lead.deliveries.append(row)
+    _place(row, lead, now)
+
+
+def _comes_back(row: Delivery) -> bool:
+    if row.status is DeliveryStatus.CANCELLED:
+        return True
+    return row.status is DeliveryStatus.SKIPPED and row.reason in _REVIVABLE_REASONS
+
+
+def _place(row: Delivery, lead: Lead, now: datetime) -> None:
+    """Copy address and list from the lead and put the row where it belongs: pending, or blocked by what is missing."""
+    product_list = lead.product_list
+    row.email = lead.email
+    row.list_id = product_list.list_id_for(row.role) if product_list else None
+    row.updated_at = now
+    if product_list is None:
+        row.status, row.reason = DeliveryStatus.BLOCKED, NO_PRODUCT_LIST
+    elif row.list_id is None:
+        row.status, row.reason = DeliveryStatus.CANCELLED, NO_LIST
+    elif row.email is None:
+        row.status, row.reason = DeliveryStatus.BLOCKED, NO_EMAIL
+    elif row.status is not DeliveryStatus.PENDING:
+        _make_due(row, now)
+
+
+def _make_due(row: Delivery, now: datetime) -> None:
+    row.status, row.reason = DeliveryStatus.PENDING, None
+    row.tries, row.next_attempt_at, row.updated_at = 0, now, now
+
+
+def _cancel(rows: Iterable[Delivery], reason: str, now: datetime) -> None:
+    """Guarded, because a worker may have claimed the row meanwhile; its send is then what happened."""
+    ids = [row.id for row in rows if row.status in UNSENT]
+    if not ids:
+        return
+    values = {"status": DeliveryStatus.CANCELLED, "reason": reason, "updated_at": now}
+    db.session.execute(update(Delivery).where(Delivery.id.in_(ids), Delivery.status.in_(UNSENT)).values(values))
+    db.session.execute(delete(ListMember).where(ListMember.delivery_id.in_(ids), ListMember.added_at.is_(None)))

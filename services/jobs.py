@@ -1,0 +1,125 @@
+"""The jobs by name: plain functions that do all that is due when they start, for the scheduler and for people."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import current_app
+
+from config import Config
+from models import Heartbeat, db, transaction
+from services import delivery_service, delivery_worker, event_service, expiry_service, lead_service, settings_service
+from services.clock import utc_now
+from services.delivery_worker import Pace, Run
+from services.mailketing_service import MailketingClient
+from services.scalev_service import ScalevClient
+
+_HEARTBEAT_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did, in one line; `problem` is one line too, when a vendor had to be asked and could not be."""
+
+    summary: str
+    problem: str | None = None
+
+
+def run(name: str) -> Report:
+    """Run one job now and leave a sign of life.
+
+    Args:
+        name: a key of JOBS.
+    """
+    started_at = utc_now()
+    report = JOBS[name](started_at)
+    db.session.rollback()
+    record(name, started_at, report.summary, report.problem)
+    return report
+
+
+def record(name: str, started_at: datetime, summary: str | None, problem: str | None) -> None:
+    """Write when a job ran and how it ended."""
+    now = utc_now()
+    with transaction() as session:
+        beat = session.merge(Heartbeat(name=name))
+        beat.started_at, beat.finished_at = started_at, now
+        beat.summary = summary[:_HEARTBEAT_LENGTH] if summary else None
+        beat.error = problem[:_HEARTBEAT_LENGTH] if problem else None
+        if problem is None:
+            beat.succeeded_at = now
+
+
+def process_events(now: datetime) -> Report:
+    """Process events that are left over, and attach leads that wait for a product list that exists by now."""
+    counts = event_service.process_due(now)
+    attached = lead_service.attach_waiting_leads(now)
+    done = ", ".join(f"{number} {status}" for status, number in sorted(counts.items())) or "nothing to do"
+    return Report(f"process-events: {done}; {attached} leads attached")
+
+
+def check_expired_leads(now: datetime) -> Report:
+    """Move leads that are due to not_closing, after a look-up at ScaleV where a key is saved."""
+    check = expiry_service.check_expired_leads(_scalev(), now)
+    return Report(f"check-expired-leads: {check.summary()}", check.problem)
+
+
+def deliver(now: datetime) -> Report:
+    """Send what is due in the outbox, at the set pace."""
+    delivery_worker.release_stuck(now)
+    client = _mailketing()
+    if client is None:
+        missing = "The Mailketing API key is missing: save it in Settings." if delivery_worker.has_due(now) else None
+        return Report("deliver: nothing sent", missing)
+    if not delivery_worker.ends_hold(client, now):
+        hold = delivery_service.hold()
+        return Report("deliver: on hold", f"Mailketing refuses the account: {hold.reason if hold else 'unknown'}")
+    outbox = Run(now, Pace(settings_service.decimal("calls_per_second")))
+    _send_in_threads(client, outbox, settings_service.number("delivery_workers"))
+    return Report(f"deliver: {outbox.summary()}", outbox.problem)
+
+
+def run_all(_now: datetime) -> Report:
+    """Run every job once, in the order in which an order passes through them; each starts at its own moment."""
+    reports = [JOBS[name](utc_now()) for name in ("process-events", "check-expired-leads", "deliver")]
+    problems = [report.problem for report in reports if report.problem]
+    return Report("; ".join(report.summary for report in reports), " ".join(problems) or None)
+
+
+JOBS: dict[str, Callable[[datetime], Report]] = {
+    "process-events": process_events,
+    "check-expired-leads": check_expired_leads,
+    "deliver": deliver,
+    "all": run_all,
+}
+
+
+def _send_in_threads(client: MailketingClient, outbox: Run, workers: int) -> None:
+    db.session.rollback()
+    if workers == 1:
+        delivery_worker.send_due(client, outbox)
+        return
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def work(_number: int) -> None:
+        with app.app_context():
+            delivery_worker.send_due(client, outbox)
+
+    with ThreadPoolExecutor(workers, "deliver") as pool:
+        list(pool.map(work, range(workers)))
+
+
+def _scalev() -> ScalevClient | None:
+    key = settings_service.text("scalev_api_key")
+    return ScalevClient(_config().scalev_api_url, key) if key else None
+
+
+def _mailketing() -> MailketingClient | None:
+    key = settings_service.text("mailketing_api_key")
+    return MailketingClient(_config().mailketing_api_url, key) if key else None
+
+
+def _config() -> Config:
+    config: Config = current_app.extensions["config"]
+    return config

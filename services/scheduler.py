@@ -1,0 +1,113 @@
+"""The clock that starts the jobs; the only module that knows APScheduler. It never starts by being imported."""
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from flask import Flask
+
+from services import jobs, lease_service, settings_service
+from services.clock import utc_now
+from services.health_service import SCHEDULER
+
+logger = logging.getLogger(__name__)
+
+LEASE_SECONDS = 20
+DELIVER_SECONDS = 10
+PROCESS_SECONDS = 10
+
+# APScheduler's own defaults skip a run that starts a second late, silently.
+_JOB_DEFAULTS = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+
+
+class Scheduler:
+    """Runs the jobs in background threads of this process while it holds the lease."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._active = threading.Event()
+        self._clock = BackgroundScheduler(timezone=UTC, job_defaults=_JOB_DEFAULTS)
+
+    def start(self) -> None:
+        """Start the clock; every job runs at once and then at its interval."""
+        self._renew()
+        self._clock.start()
+        self._add("lease", self._renew, LEASE_SECONDS)
+        self._add("process-events", self._job("process-events"), PROCESS_SECONDS)
+        self._add("check-expired-leads", self._job("check-expired-leads"), self._check_seconds())
+        self._add("deliver", self._job("deliver"), DELIVER_SECONDS)
+
+    def stop(self) -> None:
+        """Let running jobs end, then give the lease back."""
+        self._clock.shutdown(wait=True)
+        with self._app.app_context():
+            lease_service.release(self._owner)
+
+    def _add(self, name: str, function: Callable[[], None], seconds: int) -> None:
+        self._clock.add_job(function, "interval", seconds=seconds, id=name, next_run_time=utc_now())
+
+    def _job(self, name: str) -> Callable[[], None]:
+        def run() -> None:
+            if self._active.is_set():
+                self._guarded(lambda: _run_and_log(name), name)
+
+        return run
+
+    def _renew(self) -> None:
+        """Renew the lease, show a sign of life and follow a changed interval."""
+        self._guarded(self._renew_lease, SCHEDULER)
+
+    def _renew_lease(self) -> None:
+        now = utc_now()
+        if lease_service.acquire(self._owner, now):
+            self._active.set()
+            jobs.record(SCHEDULER, now, None, None)
+        else:
+            self._active.clear()
+        self._follow_interval()
+
+    def _follow_interval(self) -> None:
+        job = self._clock.get_job("check-expired-leads")
+        if job is not None and job.trigger.interval.total_seconds() != self._check_seconds():
+            job.reschedule("interval", seconds=self._check_seconds())
+
+    def _check_seconds(self) -> int:
+        with self._app.app_context():
+            return settings_service.number("check_interval_minutes") * 60
+
+    def _guarded(self, function: Callable[[], object], name: str) -> None:
+        started_at = utc_now()
+        with self._app.app_context():
+            try:
+                function()
+            except Exception as error:  # the edge of a job: recorded, shown on the dashboard, tried again next time
+                logger.exception("job failed", extra={"job": name})
+                self._record_failure(name, started_at, error)
+
+    def _record_failure(self, name: str, started_at: datetime, error: Exception) -> None:
+        try:
+            jobs.record(name, started_at, None, f"{type(error).__name__}: {error}")
+        except Exception:  # the database itself fails: the log line above is all there can be
+            logger.exception("failure not recorded", extra={"job": name})
+
+
+def _run_and_log(name: str) -> None:
+    report = jobs.run(name)
+    level = logging.WARNING if report.problem else logging.DEBUG
+    logger.log(level, "job done", extra={"job": name, "summary": report.summary, "problem": report.problem})
+
+
+def wait_for_stop() -> None:
+    """Block until the process is asked to stop, by Ctrl-C or SIGTERM."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    while not stopped.wait(1):  # with a time-out, because on Windows a bare wait can't be interrupted
+        pass

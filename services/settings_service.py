@@ -1,0 +1,258 @@
+"""The settings that people change while the program runs. Secrets are encrypted with a key outside the database.
+
+A value that was never saved comes from the environment (config.py), else from the default; once saved, the page wins.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+from cryptography.fernet import Fernet, InvalidToken
+from flask import current_app
+from sqlalchemy import select
+
+from config import Config, is_zone
+from models import Settings, db, transaction
+from services import keys, mailketing_service
+from services.clock import utc_now
+from services.contacts import clean_text
+from services.errors import UserError
+from services.lead_rules import Policy
+from services.statuses import CanceledPolicy
+
+ROTATION = timedelta(hours=72)
+MAX_SECRET_LENGTH = 500
+_WEBHOOK_SECRET = "scalev_webhook_secret"  # noqa: S105 (names of settings)
+_PREVIOUS_SECRET = "previous_webhook_secret"  # noqa: S105
+_ROTATION_UNTIL = "rotation_until"
+
+
+class InvalidSetting(UserError):
+    """A setting's new value can't be used; `name` tells which."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One name of the Settings page: what it may hold, and its value while nobody has saved one."""
+
+    name: str
+    kind: str  # secret, number, decimal, choice or zone
+    default: str | None = None
+    low: int | Decimal = 0
+    high: int | Decimal = 0
+    choices: tuple[str, ...] = ()
+
+
+SETTINGS: dict[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting("scalev_api_key", "secret"),
+        Setting("scalev_webhook_secret", "secret"),
+        Setting("mailketing_api_key", "secret"),
+        Setting("follow_up_days", "number", low=1, high=365),
+        Setting("check_interval_minutes", "number", low=1, high=1440),
+        Setting("timezone", "zone"),
+        Setting("canceled_policy", "choice", CanceledPolicy.KEEP, choices=tuple(CanceledPolicy)),
+        Setting("calls_per_second", "decimal", "2", low=Decimal("0.1"), high=Decimal(20)),
+        Setting("delivery_workers", "number", "1", low=1, high=4),
+    )
+}
+
+
+def text(name: str) -> str | None:
+    """Return a setting's value, a secret in clear."""
+    return _read([name]).get(name)
+
+
+def number(name: str) -> int:
+    return int(_needed(name))
+
+
+def decimal(name: str) -> Decimal:
+    return Decimal(_needed(name))
+
+
+def zone() -> ZoneInfo:
+    """Return the time zone in which people see times and days are counted."""
+    return ZoneInfo(_needed("timezone"))
+
+
+def policy() -> Policy:
+    """Return the settings that change rules."""
+    return Policy(canceled=CanceledPolicy(_needed("canceled_policy")))
+
+
+def masked(name: str) -> str | None:
+    """Return a secret as its last 4 characters, None when there is none."""
+    value = text(name)
+    return None if value is None else f"••••{value[-4:]}" if len(value) >= 12 else "••••"
+
+
+def shown(name: str) -> str:
+    """Return a setting as people may see it."""
+    return (masked(name) if SETTINGS[name].kind == "secret" else text(name)) or ""
+
+
+def check(name: str, value: str) -> str:
+    """Return a setting's value as it is stored.
+
+    Raises:
+        InvalidSetting: there is no such setting, or the value can't be used.
+    """
+    setting = SETTINGS.get(name)
+    if setting is None:
+        raise InvalidSetting(name, "There is no setting of this name.")
+    return _CHECKS[setting.kind](setting, value.strip())
+
+
+def change(values: Mapping[str, str], now: datetime) -> None:
+    """Save several settings at once, all or none; an empty secret stays as it is.
+
+    A new signing secret keeps the previous one valid for 72 hours, so that no webhook is refused in between.
+
+    Raises:
+        InvalidSetting: one of the values can't be used; nothing was saved.
+    """
+    checked = {name: check(name, value) for name, value in values.items() if value.strip() or not _is_secret(name)}
+    with transaction():
+        old_secret = text(_WEBHOOK_SECRET)
+        for name, value in checked.items():
+            _store(name, value, now)
+        if old_secret and checked.get(_WEBHOOK_SECRET, old_secret) != old_secret:
+            _begin_rotation(old_secret, now)
+
+
+def webhook_secrets(now: datetime) -> dict[str, str]:
+    """Return label -> secret of those that may sign webhooks now, the current one first; empty when none is set."""
+    values = _read([_WEBHOOK_SECRET, _PREVIOUS_SECRET, _ROTATION_UNTIL])
+    secrets = {"current": values.get(_WEBHOOK_SECRET), "previous": values.get(_PREVIOUS_SECRET)}
+    until = values.get(_ROTATION_UNTIL)
+    if until is None or datetime.fromisoformat(until) <= now:
+        secrets["previous"] = None
+    return {label: secret for label, secret in secrets.items() if secret}
+
+
+def rotation_until() -> datetime | None:
+    """Return until when the previous signing secret is accepted, None while no rotation is open."""
+    until = _read([_ROTATION_UNTIL]).get(_ROTATION_UNTIL)
+    moment = datetime.fromisoformat(until) if until else None
+    return moment if moment and moment > utc_now() else None
+
+
+def end_rotation(now: datetime) -> None:
+    """Refuse the previous signing secret from now on."""
+    with transaction() as session:
+        for name in (_PREVIOUS_SECRET, _ROTATION_UNTIL):
+            row = session.get(Settings, name)
+            if row is not None:
+                session.delete(row)
+
+
+def _begin_rotation(old_secret: str, now: datetime) -> None:
+    """While a rotation is open, a further change replaces the current secret only: a typing error must not end it."""
+    if rotation_until() is None:
+        _store(_PREVIOUS_SECRET, old_secret, now)
+        _store(_ROTATION_UNTIL, (now + ROTATION).isoformat(), now)
+
+
+def _is_secret(name: str) -> bool:
+    return name == _PREVIOUS_SECRET or (name in SETTINGS and SETTINGS[name].kind == "secret")
+
+
+def _needed(name: str) -> str:
+    value = text(name)
+    if value is None:
+        raise KeyError(name)
+    return value
+
+
+def _read(names: list[str]) -> dict[str, str]:
+    """Return the values of some settings; those without any value are left out."""
+    rows = db.session.execute(select(Settings.name, Settings.value).where(Settings.name.in_(names))).tuples()
+    saved = {name: _decrypt(name, value) if _is_secret(name) else value for name, value in rows}
+    firsts = {name: _first_value(name) for name in names if name not in saved}
+    return saved | {name: value for name, value in firsts.items() if value}
+
+
+def _first_value(name: str) -> str | None:
+    """The environment's value, cleaned like a saved one, else the default."""
+    config: Config = current_app.extensions["config"]
+    value = getattr(config, name, None)
+    if value is not None and _is_secret(name):
+        return check(name, value)
+    return str(value) if value is not None else getattr(SETTINGS.get(name), "default", None)
+
+
+def _store(name: str, value: str, now: datetime) -> None:
+    stored = _fernet().encrypt(value.encode()).decode() if _is_secret(name) else value
+    db.session.merge(Settings(name=name, value=stored, updated_at=now))
+    db.session.flush()
+
+
+def _decrypt(name: str, value: str) -> str:
+    try:
+        return _fernet().decrypt(value.encode()).decode()
+    except InvalidToken as error:
+        raise UserError(
+            f"The saved {name} can't be read: the encryption key in the instance folder is not the one it was saved "
+            "with. Put the old file back, or type the key again in Settings."
+        ) from error
+
+
+def _fernet() -> Fernet:
+    fernet: Fernet | None = current_app.extensions.get("fernet")
+    if fernet is None:
+        fernet = current_app.extensions["fernet"] = Fernet(
+            keys.encryption_key(current_app.extensions["config"].instance_path)
+        )
+    return fernet
+
+
+def _check_secret(setting: Setting, value: str) -> str:
+    cleaned = mailketing_service.clean_token(value) if setting.name == "mailketing_api_key" else value
+    if not cleaned or len(cleaned) > MAX_SECRET_LENGTH or cleaned != clean_text(cleaned, MAX_SECRET_LENGTH):
+        raise InvalidSetting(setting.name, "A key is one line of text without odd characters.")
+    return cleaned
+
+
+def _check_number(setting: Setting, value: str) -> str:
+    if value.isascii() and value.isdigit() and len(value) < 10 and setting.low <= int(value) <= setting.high:
+        return str(int(value))
+    raise InvalidSetting(setting.name, f"This must be a whole number from {setting.low} to {setting.high}.")
+
+
+def _check_decimal(setting: Setting, value: str) -> str:
+    try:
+        amount = Decimal(value.replace(",", "."))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if amount.is_finite() and setting.low <= amount <= setting.high:
+        return str(amount)
+    raise InvalidSetting(setting.name, f"This must be a number from {setting.low} to {setting.high}.")
+
+
+def _check_choice(setting: Setting, value: str) -> str:
+    if value in setting.choices:
+        return value
+    raise InvalidSetting(setting.name, f"This must be one of: {', '.join(setting.choices)}.")
+
+
+def _check_zone(setting: Setting, value: str) -> str:
+    if is_zone(value):
+        return value
+    raise InvalidSetting(setting.name, "This must be a time zone's name such as Asia/Jakarta.")
+
+
+_CHECKS = {
+    "secret": _check_secret,
+    "number": _check_number,
+    "decimal": _check_decimal,
+    "choice": _check_choice,
+    "zone": _check_zone,
+}
