@@ -38,6 +38,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.config.from_mapping(flask_settings(config))
     app.extensions["config"] = config
     app.extensions["started_at"] = utc_now()
+    app.extensions["create_app"] = create_app
     db.init_app(app)
     Migrate(app, db, directory=str(BASE_DIR / "migrations"), render_as_batch=True)
     CSRFProtect(app)
@@ -79,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="ScaleV x Mailketing Lead Management")
     parser.add_argument("--demo", action="store_true", help="stand-ins for ScaleV and Mailketing, and sample data")
     if parser.parse_args().demo:
-        demo.run()
+        demo.run(create_app)
     else:
         server.run(create_app())
 

@@ -214,7 +214,7 @@ def worker() -> None:
 @click.command("demo")
 def demo_command() -> None:
     """Serve the program with stand-ins for ScaleV and Mailketing and sample data; no keys needed."""
-    demo.run()
+    demo.run(current_app.extensions["create_app"])
 
 
 def _read_password() -> str:

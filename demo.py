@@ -1,5 +1,136 @@
 """The demo: the program with stand-ins for ScaleV and Mailketing, on sample data in a folder of its own."""
 
+import logging
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
-def run() -> None:
-    """Serve the demo."""
+import click
+import requests
+from flask import Flask
+
+import server
+from config import BASE_DIR, Config, ConfigError
+from services import jobs, product_list_service, settings_service
+from services.clock import utc_now
+from services.product_list_service import Fields
+
+logger = logging.getLogger(__name__)
+
+EMAIL = "demo@example.com"
+PASSWORD = "demo-demo"  # noqa: S105 (shown to everybody: the demo holds made-up people only)
+SCALEV_KEY = "sk_demo"
+MAILKETING_TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105
+SIGNING_SECRET = "demo-signing-secret"  # noqa: S105
+FOLLOW_UP_LIST, CLOSING_LIST, NOT_CLOSING_LIST = "41201", "41202", "41203"
+CALLS_PER_SECOND = "20"
+START_SECONDS = 30
+
+
+def run(create_app: Callable[[Config], Flask]) -> None:
+    """Serve the demo until stopped; it begins anew each time.
+
+    Args:
+        create_app: the application's factory.
+    """
+    try:
+        base = Config.from_env()
+    except ConfigError as error:
+        raise SystemExit(f"Configuration: {error}") from error
+    with _sandbox(base.port) as sandbox_url:
+        config = _configure(base, sandbox_url)
+        shutil.rmtree(config.instance_path, ignore_errors=True)
+        app = create_app(config)
+        server.prepare(app)
+        threading.Thread(target=_fill, args=(app, config, sandbox_url), daemon=True).start()
+        click.echo(f"Demo account: {EMAIL}  password: {PASSWORD}")
+        click.echo(f"Play ScaleV here: {sandbox_url}/")
+        server.run(app)
+
+
+def _configure(base: Config, sandbox_url: str) -> Config:
+    return replace(
+        base,
+        instance_path=base.instance_path / "demo",
+        database_url=None,
+        secret_key=None,
+        public_url=None,
+        scalev_api_key=SCALEV_KEY,
+        scalev_webhook_secret=SIGNING_SECRET,
+        mailketing_api_key=MAILKETING_TOKEN,
+        scalev_api_url=f"{sandbox_url}/scalev",
+        mailketing_api_url=f"{sandbox_url}/mailketing/api/v1",
+        admin_email=EMAIL,
+        admin_password=PASSWORD,
+        check_interval_minutes=1,
+        scheduler_enabled=True,
+        demo_url=f"{sandbox_url}/",
+    )
+
+
+@contextmanager
+def _sandbox(app_port: int) -> Iterator[str]:
+    """Run the stand-ins as a process of their own; yield their address."""
+    command = [sys.executable, "-m", "sandbox", "--port", "0"]
+    command += ["--webhook-url", f"http://127.0.0.1:{app_port}/webhook/scalev", "--webhook-secret", SIGNING_SECRET]
+    command += ["--scalev-key", SCALEV_KEY, "--mailketing-token", MAILKETING_TOKEN]
+    process = subprocess.Popen(command, cwd=BASE_DIR, stdout=subprocess.PIPE, text=True)  # noqa: S603 (our own program)
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if "http://" not in line:
+            raise SystemExit("The demo's stand-ins did not start.")
+        yield line.split()[-1]
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _fill(app: Flask, config: Config, sandbox_url: str) -> None:
+    """Map the products, let the stand-in send its sample orders, and run the jobs once, so that every state shows."""
+    _wait_for(f"http://127.0.0.1:{config.port}/healthz")
+    with app.app_context():
+        settings_service.change({"calls_per_second": CALLS_PER_SECOND}, utc_now())
+        new_product = requests.get(f"{sandbox_url}/_control/state", timeout=10).json()["new_product"]
+        for product in _products(sandbox_url):
+            if product["name"] != new_product:
+                _map(product)
+        requests.post(f"{sandbox_url}/_control/seed-demo", json={}, timeout=120).raise_for_status()
+        report = jobs.run("all")
+        click.echo(f"Sample data is in: {report.summary}")
+
+
+def _products(sandbox_url: str) -> list[dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {SCALEV_KEY}"}
+    rows: list[dict[str, Any]] = requests.get(
+        f"{sandbox_url}/scalev/v3/products", headers=headers, timeout=10
+    ).json()["data"]
+    return rows
+
+
+def _map(product: dict[str, Any]) -> None:
+    for variant in product["variants"]:
+        fields = Fields(
+            name=variant["fullname"] if "fullname" in variant else variant["name"],
+            product_id=variant["unique_id"],
+            follow_up_list_id=FOLLOW_UP_LIST,
+            closing_list_id=CLOSING_LIST,
+            not_closing_list_id=NOT_CLOSING_LIST,
+        )
+        product_list_service.add(fields, utc_now())
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            requests.get(url, timeout=5)
+            return
+        except requests.RequestException:
+            time.sleep(0.2)
+    logger.error("the demo's own address does not answer", extra={"url": url})

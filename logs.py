@@ -16,7 +16,8 @@ class KeyValueFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         extra = {key: value for key, value in vars(record).items() if key not in _STANDARD and value is not None}
-        line = " ".join([record.levelname, record.name, record.getMessage(), *(f"{key}={value!r}" for key, value in extra.items())])
+        pairs = [f"{key}={value!r}" for key, value in extra.items()]
+        line = " ".join([record.levelname, record.name, record.getMessage(), *pairs])
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"
         return f"{moment} {redact(line)}"

@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 from flask_login import UserMixin
-from sqlalchemy import ForeignKey, Index, LargeBinary, Numeric, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Numeric, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from database import Model, UtcDateTime, db, engine_options, key_string, transaction, words
+from database import Model, UtcDateTime, db, engine_options, insert_rows, key_string, raw_bytes, transaction, words
 from services.statuses import (
     ArchiveReason,
     ClosedBy,
@@ -30,6 +30,7 @@ __all__ = [
     "UtcDateTime",
     "db",
     "engine_options",
+    "insert_rows",
     "transaction",
 ]
 
@@ -153,6 +154,7 @@ class Lead(Model):
 
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column()  # a change of a row that is not as it was read is refused
 
     product_list: Mapped[ProductList | None] = relationship()
     lines: Mapped[list["OrderLine"]] = relationship(
@@ -164,6 +166,8 @@ class Lead(Model):
     deliveries: Mapped[list["Delivery"]] = relationship(
         back_populates="lead", passive_deletes=True, order_by="Delivery.id"
     )
+
+    __mapper_args__ = {"version_id_col": version}
 
     @property
     def is_archived(self) -> bool:
@@ -225,7 +229,7 @@ class WebhookEvent(Model):
     unique_id: Mapped[str | None] = mapped_column(String(255))
     name: Mapped[str] = mapped_column(String(120), index=True)
     order_id: Mapped[str | None] = mapped_column(key_string(64))
-    body: Mapped[bytes | None] = mapped_column(LargeBinary(MAX_BODY_BYTES))
+    body: Mapped[bytes | None] = mapped_column(raw_bytes())
     matched_secret: Mapped[str | None] = mapped_column(String(10))  # current or previous
     sent_at: Mapped[datetime | None]
     received_at: Mapped[datetime] = mapped_column(index=True)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Enum, String
+from sqlalchemy import Enum, LargeBinary, String
 
 import models  # noqa: F401 (the tables, for --autogenerate)
 from database import db, writing
@@ -19,6 +19,8 @@ def render_item(kind: str, item: Any, _autogen: object) -> str | bool:
         return f"sa.String({item.length})"
     if isinstance(item, String) and item._variant_mapping:
         return f"database.key_string({item.length})"
+    if isinstance(item, LargeBinary):
+        return "database.raw_bytes()"
     return False
 
 

@@ -10,7 +10,7 @@ from flask_babel import Babel
 from config import Config
 from services import clock, settings_service
 
-LANGUAGES = {"id": "Bahasa Indonesia", "en": "English"}
+LANGUAGES = {"id": "Indonesia", "en": "English"}
 DEFAULT_LANGUAGE = "id"
 LANGUAGE_COOKIE = "language"
 _YEAR = 365 * 24 * 3600

@@ -18,10 +18,10 @@ bp = declare(Blueprint("leads", __name__, url_prefix="/leads"), login_required)
 
 @bp.get("")
 def index() -> ResponseReturnValue:
-    tab = chosen(Tab) or Tab.ALL
+    tab = chosen(Tab)
     search = request.args.get("q", "").strip()[:MAX_SEARCH_LENGTH]
     page = lead_queries.leads(tab, search, request.args.get("cursor"))
-    return render_template("leads.html", tab=tab, counts=lead_queries.tab_counts(), search=search, page=page)
+    return render_template("leads.html", tab=tab, counts=lead_queries.tab_counts(search), search=search, page=page)
 
 
 @bp.get("/<row:lead_id>")

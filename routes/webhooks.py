@@ -52,12 +52,12 @@ def _receive(body: bytes, now: datetime) -> ResponseReturnValue:
     if matched is None:
         logger.warning("webhook refused: wrong signature", extra={"bytes": len(body)})
         return _answer(401, "error", "The signature is missing or wrong.")
-    event_id, problem = event_service.receive(body, matched, EventSource.WEBHOOK, now)
+    event, problem = event_service.receive(body, matched, EventSource.WEBHOOK, now)
     if problem is not None:
         return _answer(400, "error", str(problem))
-    if event_id is None:
+    if event is None:
         return _answer(200, "duplicate")
-    event_service.process(event_id, now)
+    event_service.act_on(event, now)
     return _answer(200, "accepted")
 
 

@@ -3,6 +3,7 @@
 from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
+from services import expiry_service
 from services.errors import UserError
 from services.settings_service import Setting
 from services.statuses import (
@@ -21,7 +22,6 @@ LEAD_STATUS = {
     LeadStatus.NOT_CLOSING: lazy_gettext("Not closing"),
 }
 LEAD_TAB = {
-    "all": lazy_gettext("All"),
     **{status.value: word for status, word in LEAD_STATUS.items()},
     "archived": lazy_gettext("Archived"),
 }
@@ -139,6 +139,10 @@ ACTOR = {
     "system": lazy_gettext("Program"),
     **{source.value: word for source, word in EVENT_SOURCE.items()},
 }
+NOTE = {
+    expiry_service.NOT_VERIFIED: lazy_gettext("Not checked: ScaleV did not answer for a day."),
+    expiry_service.UNKNOWN_AT_SCALEV: lazy_gettext("ScaleV does not know this order."),
+}
 
 SETTING = {
     "scalev_api_key": (
@@ -183,6 +187,11 @@ SETTING = {
 def reason(code: str | None) -> str:
     """Return the sentence for a reason; a code nobody has put into words yet is shown as words."""
     return str(REASON.get(code, code.replace("_", " "))) if code else ""
+
+
+def note(text: str) -> str:
+    """Return a history note: the program's own in the person's language, a person's as it was written."""
+    return str(NOTE.get(text, text))
 
 
 def actor(name: str) -> str:

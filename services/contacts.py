@@ -2,11 +2,14 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 _REGION = "ID"
+# One order is read more than once, and each check costs as much as a query.
+_CACHED = 256
 _PLACEHOLDER_DOMAIN = "scalev.id"
 
 # Suggested in this order when two are equally near.
@@ -55,7 +58,11 @@ def clean_text(value: object, limit: int) -> str:
     """
     if value is None or isinstance(value, dict | list):
         return ""
-    kept = "".join(char for char in str(value) if char.isspace() or _is_visible(char))
+    text = str(value)
+    if text.isascii() and text.isprintable():
+        kept = text  # nearly all texts: nothing to drop
+    else:
+        kept = "".join(char for char in text if char.isspace() or _is_visible(char))
     return " ".join(kept.split())[:limit].rstrip()
 
 
@@ -75,8 +82,11 @@ def normalise_email(text: object) -> str | None:
     Checked for form only, no DNS. ScaleV fills missing addresses with placeholders at scalev.id (observed by
     integrators): those count as none. Non-ASCII local parts count as none, a typing accident for our buyers.
     """
-    if not isinstance(text, str):
-        return None
+    return _usable_email(text) if isinstance(text, str) else None
+
+
+@lru_cache(_CACHED)
+def _usable_email(text: str) -> str | None:
     try:
         checked = validate_email(text.strip().lower(), check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError:
@@ -136,7 +146,12 @@ def normalise_phone(text: object) -> str | None:
     Numbers without a country code are Indonesian. Buyers write 0812…, +62 812-…, 62812…, 812… and 0062…;
     only the first number in the text counts.
     """
-    found = _PHONE_CANDIDATE.search(clean_text(text, 100))
+    return _usable_phone(clean_text(text, 100))
+
+
+@lru_cache(_CACHED)
+def _usable_phone(text: str) -> str | None:
+    found = _PHONE_CANDIDATE.search(text)
     number = _parse_phone(found.group()) if found else None
     if number is None or not phonenumbers.is_valid_number(number):
         return None

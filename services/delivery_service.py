@@ -7,7 +7,7 @@ Every function here runs inside the caller's transaction, so that a lead's statu
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, inspect, select, update
 
 from models import AccountHold, Delivery, Lead, ListMember, db, transaction
 from services.errors import NotFound, UserError
@@ -19,6 +19,7 @@ NO_LIST = "no_list"
 STATUS_CHANGED = "status_changed"
 ARCHIVED = "archived"
 REFUSED_ADDRESS = "refused_address"
+REFUSED_LIST = "refused_list"
 
 # Rows that were not sent and that nobody is sending: they follow their lead's address, product list and status.
 UNSENT = (DeliveryStatus.PENDING, DeliveryStatus.BLOCKED)
@@ -29,7 +30,7 @@ RETRYABLE = (DeliveryStatus.FAILED, DeliveryStatus.PENDING, DeliveryStatus.SKIPP
 
 def enter_role(lead: Lead, role: LeadStatus, now: datetime) -> None:
     """Make the delivery for the status that a lead has just entered, and cancel what waits for the others."""
-    rows = {row.role: row for row in lead.deliveries}
+    rows = {row.role: row for row in _locked_rows(lead)}
     _cancel((row for row in rows.values() if row.role is not role), STATUS_CHANGED, now)
     row = rows.get(role)
     if row is None:
@@ -40,41 +41,42 @@ def enter_role(lead: Lead, role: LeadStatus, now: datetime) -> None:
 
 def leave_queues(lead: Lead, now: datetime) -> None:
     """Cancel everything that waits: an archived lead is never sent."""
-    _cancel(lead.deliveries, ARCHIVED, now)
+    _cancel(_locked_rows(lead), ARCHIVED, now)
 
 
 def follow_lead(lead: Lead, now: datetime) -> None:
     """Bring what is unsent in line with the lead's present address and product list."""
-    for row in lead.deliveries:
-        repaired = row.status is DeliveryStatus.FAILED and row.reason == REFUSED_ADDRESS and row.email != lead.email
+    for row in _locked_rows(lead):
         waits_for_list = row.status is DeliveryStatus.CANCELLED and row.reason == NO_LIST
-        if row.status in UNSENT or repaired or (waits_for_list and row.role is lead.status and not lead.is_archived):
+        may_return = row.role is lead.status and not lead.is_archived
+        if row.status in UNSENT or _is_repaired(row, lead) or (waits_for_list and may_return):
             _place(row, lead, now)
 
 
 def retry(delivery_id: int, now: datetime) -> Delivery:
-    """Make one delivery due now, with its tries counted from 0.
+    """Make one delivery due now, with its tries counted from 0, to its lead's present address and list.
 
     Raises:
         NotFound: there is no such delivery.
         UserError: it was sent, is being sent, or waits for something that a retry can't give.
     """
     with transaction() as session:
-        row = session.get(Delivery, delivery_id)
+        row = session.get(Delivery, delivery_id, with_for_update=True)
         if row is None:
             raise NotFound("There is no such delivery.")
         if row.status not in RETRYABLE:
             raise UserError(_WHY_NOT[row.status])
-        _make_due(row, now)
+        _try_again(row, now)
     return row
 
 
 def retry_all_failed(now: datetime) -> int:
     """Make every failed delivery due now; return how many."""
     with transaction() as session:
-        failed = session.scalars(select(Delivery).where(Delivery.status == DeliveryStatus.FAILED)).all()
+        query = select(Delivery).where(Delivery.status == DeliveryStatus.FAILED).with_for_update()
+        failed = session.scalars(query).all()
         for row in failed:
-            _make_due(row, now)
+            _try_again(row, now)
     return len(failed)
 
 
@@ -103,6 +105,30 @@ def _open(lead: Lead, role: LeadStatus, now: datetime) -> None:
     row = Delivery(role=role, status=DeliveryStatus.BLOCKED, tries=0, created_at=now, updated_at=now)
     lead.deliveries.append(row)
     _place(row, lead, now)
+
+
+def _locked_rows(lead: Lead) -> list[Delivery]:
+    """A lead's deliveries, locked before they are read, so that no worker claims one while it is being changed."""
+    if "deliveries" in inspect(lead).unloaded and lead.id is not None:
+        db.session.execute(select(Delivery.id).where(Delivery.lead_id == lead.id).with_for_update())
+    return lead.deliveries
+
+
+def _is_repaired(row: Delivery, lead: Lead) -> bool:
+    """Whether what Mailketing refused about a delivery is no longer what it would be sent with."""
+    if row.status is not DeliveryStatus.FAILED:
+        return False
+    list_id = lead.product_list.list_id_for(row.role) if lead.product_list else row.list_id
+    address_changed = row.reason == REFUSED_ADDRESS and row.email != lead.email
+    return address_changed or (row.reason == REFUSED_LIST and row.list_id != list_id)
+
+
+def _try_again(row: Delivery, now: datetime) -> None:
+    """An address or list that was corrected after the failure is what the new try is for."""
+    product_list = row.lead.product_list
+    row.email = row.lead.email or row.email
+    row.list_id = (product_list.list_id_for(row.role) if product_list else None) or row.list_id
+    _make_due(row, now)
 
 
 def _comes_back(row: Delivery) -> bool:

@@ -19,8 +19,8 @@ from sqlalchemy.exc import IntegrityError
 from models import AccountHold, Delivery, DeliveryAttempt, Lead, ListMember, db, transaction
 from services import delivery_service, suppression_service
 from services.clock import utc_now
-from services.contacts import normalise_email, split_name
-from services.delivery_service import ARCHIVED, REFUSED_ADDRESS, STATUS_CHANGED
+from services.contacts import normalise_email, redact, split_name
+from services.delivery_service import ARCHIVED, REFUSED_ADDRESS, REFUSED_LIST, STATUS_CHANGED
 from services.errors import VendorError
 from services.mailketing_service import AddResult, AnswerKind, Credits
 from services.product_matching import shares_goods
@@ -92,6 +92,8 @@ class Run:
         self.problem: str | None = None
         self._counts = dict.fromkeys(("sent", "skipped", "retry", "failed"), 0)
         self._silent_in_a_row = 0
+        self._last_message: str | None = None  # what became of the last try
+        self._was_answered = False
         self._lock = threading.Lock()
 
     def count(self, outcome: str) -> None:
@@ -103,6 +105,8 @@ class Run:
         with self._lock:
             silent = result.kind is AnswerKind.RETRY and result.status is None
             self._silent_in_a_row = self._silent_in_a_row + 1 if silent else 0
+            self._was_answered = self._was_answered or result.kind is not AnswerKind.RETRY
+            self._last_message = result.message
             if self._silent_in_a_row >= GIVE_UP_AFTER:
                 self.problem = f"Mailketing does not answer: {result.message}"
             if result.kind is AnswerKind.HOLD:
@@ -112,6 +116,12 @@ class Run:
 
     def summary(self) -> str:
         return ", ".join(f"{number} {outcome}" for outcome, number in self._counts.items())
+
+    def trouble(self) -> str | None:
+        """Why the run was stopped, or why not one of its tries was answered."""
+        if self.problem or self._was_answered or self._last_message is None:
+            return self.problem
+        return f"Mailketing does not answer: {self._last_message}"
 
 
 def has_due(cutoff: datetime) -> bool:
@@ -126,12 +136,20 @@ def send_due(client: Mailketing, run: Run) -> None:
         if claim is None:
             return
         run.pace.wait()
-        first_name, last_name = split_name(claim.name)
-        result = client.add_subscriber(
-            claim.list_id, claim.email, first_name=first_name, last_name=last_name, mobile=claim.mobile
-        )
+        result = _call(client, claim)
         run.note(result)
         settle(claim, result, run, utc_now())
+
+
+def _call(client: Mailketing, claim: Claim) -> AddResult:
+    first_name, last_name = split_name(claim.name)
+    try:
+        return client.add_subscriber(
+            claim.list_id, claim.email, first_name=first_name, last_name=last_name, mobile=claim.mobile
+        )
+    except Exception as error:  # the edge of a job: recorded on the delivery, and the other rows go on
+        logger.exception("delivery failed", extra={"delivery": claim.delivery_id})
+        return AddResult(AnswerKind.UNKNOWN, redact(f"{type(error).__name__}: {error}")[:MESSAGE_LENGTH])
 
 
 def claim_next(run: Run) -> Claim | None:
@@ -278,6 +296,8 @@ def _reserve_member(row: Delivery) -> bool:
         except IntegrityError:  # another process reserved the pair between our look and our insert
             return False
         return True
+    if member.added_at is not None:  # another process settled the pair between our look and our lock
+        return False
     if member.delivery_id != row.id and _is_being_sent(member.delivery_id):
         return False
     member.delivery_id = row.id
@@ -332,7 +352,7 @@ def _refuse_address(row: Delivery, result: AddResult, now: datetime) -> str:
 
 def _refuse_list(row: Delivery, _result: AddResult, _now: datetime) -> str:
     row.tries += 1
-    return _fail(row, "refused_list")
+    return _fail(row, REFUSED_LIST)
 
 
 def _hold_account(row: Delivery, result: AddResult, now: datetime) -> str:

@@ -77,7 +77,7 @@ def deliver(now: datetime) -> Report:
         return Report("deliver: on hold", f"Mailketing refuses the account: {hold.reason if hold else 'unknown'}")
     outbox = Run(now, Pace(settings_service.decimal("calls_per_second")))
     _send_in_threads(client, outbox, settings_service.number("delivery_workers"))
-    return Report(f"deliver: {outbox.summary()}", outbox.problem)
+    return Report(f"deliver: {outbox.summary()}", outbox.trouble())
 
 
 def run_all(_now: datetime) -> Report:

@@ -39,9 +39,8 @@ Row = TypeVar("Row", Lead, WebhookEvent, Delivery)
 
 
 class Tab(StrEnum):
-    """The leads page's lists. Archived leads are in their own list and under `all`."""
+    """The leads page's lists. An archived lead is in none but its own."""
 
-    ALL = "all"
     FOLLOW_UP = "follow_up"
     CLOSING = "closing"
     NOT_CLOSING = "not_closing"
@@ -80,9 +79,9 @@ def overview(now: datetime, zone: ZoneInfo) -> Overview:
     open_leads = [Lead.status == LeadStatus.FOLLOW_UP, Lead.archived_at.is_(None)]
     return Overview(
         by_status=_lead_counts(),
-        archived=_count(Lead, Lead.archived_at.is_not(None)),
-        due_today=_count(Lead, *open_leads, Lead.due_at > now, Lead.due_at < end_of_day(now, zone)),
-        overdue=_count(Lead, *open_leads, Lead.due_at <= now),
+        archived=_count(Lead.archived_at.is_not(None)),
+        due_today=_count(*open_leads, Lead.due_at > now, Lead.due_at < end_of_day(now, zone)),
+        overdue=_count(*open_leads, Lead.due_at <= now),
         deliveries=delivery_counts(),
         events=event_counts(),
         last_webhook=_last_webhook(),
@@ -96,18 +95,19 @@ def end_of_day(now: datetime, zone: ZoneInfo) -> datetime:
     return datetime.combine(tomorrow, time(), zone)
 
 
-def tab_counts() -> dict[Tab, int]:
-    """How many leads each list of the leads page holds."""
-    counts = {Tab(status.value): number for status, number in _lead_counts().items()}
-    counts[Tab.ARCHIVED] = _count(Lead, Lead.archived_at.is_not(None))
-    return {**counts, Tab.ALL: sum(counts.values())}
+def tab_counts(search: str = "") -> dict[Tab, int]:
+    """How many leads of a search each list of the leads page holds."""
+    found = _matches(search)
+    counts = {Tab(status.value): number for status, number in _lead_counts(*found).items()}
+    counts[Tab.ARCHIVED] = _count(Lead.archived_at.is_not(None), *found)
+    return counts
 
 
-def leads(tab: Tab, search: str = "", cursor: str | None = None) -> Page[Lead]:
+def leads(tab: Tab | None = None, search: str = "", cursor: str | None = None) -> Page[Lead]:
     """One page of a list of leads, newest order first.
 
     Args:
-        tab: which list.
+        tab: which list; None for all leads, archived ones too.
         search: part of a name or e-mail, the end of a phone number, or an order id; "" for all.
         cursor: where another page's `newer` or `older` pointed; None or nonsense for the first page.
     """
@@ -185,8 +185,8 @@ def delivery_counts() -> dict[DeliveryStatus, int]:
 # --- Counts ---
 
 
-def _lead_counts() -> dict[LeadStatus, int]:
-    return _counts_by(Lead.status, LeadStatus, Lead.archived_at.is_(None))
+def _lead_counts(*where: ColumnElement[bool]) -> dict[LeadStatus, int]:
+    return _counts_by(Lead.status, LeadStatus, Lead.archived_at.is_(None), *where)
 
 
 Status = TypeVar("Status", LeadStatus, EventStatus, DeliveryStatus)
@@ -199,8 +199,8 @@ def _counts_by(
     return {**dict.fromkeys(statuses, 0), **{status: count for status, count in rows}}
 
 
-def _count(model: type[Lead], *where: ColumnElement[bool]) -> int:
-    return db.session.scalar(select(func.count()).select_from(model).where(*where)) or 0
+def _count(*where: ColumnElement[bool]) -> int:
+    return db.session.scalar(select(func.count()).select_from(Lead).where(*where)) or 0
 
 
 def _last_webhook() -> datetime | None:
@@ -216,8 +216,8 @@ def _last_test() -> datetime | None:
 # --- Lists ---
 
 
-def _in_tab(tab: Tab) -> list[ColumnElement[bool]]:
-    if tab is Tab.ALL:
+def _in_tab(tab: Tab | None) -> list[ColumnElement[bool]]:
+    if tab is None:
         return []
     if tab is Tab.ARCHIVED:
         return [Lead.archived_at.is_not(None)]

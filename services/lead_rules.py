@@ -71,6 +71,7 @@ class Decision:
 
 
 NO_CHANGE = Decision("no_change")
+_BEFORE_SPAM = (None, ArchiveReason.CANCELED)  # what a spam mark replaces; a person's archive and a deletion stay
 _CANCELED = {
     CanceledPolicy.KEEP: NO_CHANGE,
     CanceledPolicy.TRANSFER: Decision("order_canceled", status=LeadStatus.NOT_CLOSING),
@@ -79,7 +80,7 @@ _CANCELED = {
 
 
 def decide(order: Order, lead: LeadState, now: datetime, policy: Policy, *, expiring: bool = False) -> Decision:
-    """Decide what an order's state means for its lead.
+    """Decide what an order's state means for its lead: the next change. The caller asks again until there is none.
 
     Args:
         order: the order as it is now known.
@@ -89,12 +90,12 @@ def decide(order: Order, lead: LeadState, now: datetime, policy: Policy, *, expi
         expiring: whether `check_expired_leads` asks; only it expires.
     """
     seen = lead.seen or Seen()
-    if order.deleted_stamp and order.deleted_stamp > seen.deleted:
-        return _archive_deleted(lead)
-    if order.now.is_spam and order.now.spam_stamp > seen.spam:
-        return NO_CHANGE if lead.archived else Decision("order_spam", archive=ArchiveReason.SPAM)
+    if order.deleted_stamp and order.deleted_stamp > seen.deleted and lead.archived is not ArchiveReason.DELETED:
+        return Decision("order_deleted", archive=ArchiveReason.DELETED)
+    if order.now.is_spam and order.now.spam_stamp > seen.spam and lead.archived in _BEFORE_SPAM:
+        return Decision("order_spam", archive=ArchiveReason.SPAM)
     if lead.archived and not _leaves_archive(order, lead):
-        return _decide_in_archive(order, lead)
+        return _decide_money(order.now, lead)
     decision = _decide_status(order, lead, now, policy, expiring)
     if decision.archive is not None and decision.archive is lead.archived:
         return NO_CHANGE
@@ -136,12 +137,6 @@ def window_start(ordered_at: datetime, states: Sequence[OrderState]) -> datetime
     return start
 
 
-def _archive_deleted(lead: LeadState) -> Decision:
-    if lead.archived is ArchiveReason.DELETED:
-        return NO_CHANGE
-    return Decision("order_deleted", archive=ArchiveReason.DELETED)
-
-
 def _leaves_archive(order: Order, lead: LeadState) -> bool:
     """A spam mark that was lifted and a cancellation that no longer stands free the lead; a person's archive stays."""
     if lead.archived is ArchiveReason.SPAM:
@@ -149,10 +144,13 @@ def _leaves_archive(order: Order, lead: LeadState) -> bool:
     return lead.archived is ArchiveReason.CANCELED
 
 
-def _decide_in_archive(order: Order, lead: LeadState) -> Decision:
-    """Money is recorded in a person's archive too, so that figures stay true; nothing is sent from there."""
-    if lead.archived is ArchiveReason.MANUAL and _closes(order.now, lead):
-        return Decision("paid", status=LeadStatus.CLOSING)
+def _decide_money(state: OrderState, lead: LeadState) -> Decision:
+    """Money is recorded in the archive too, so that the status does not depend on which news came first; nothing is
+    sent from there."""
+    if _closes(state, lead):
+        return Decision(_closing_reason(state), status=LeadStatus.CLOSING)
+    if lead.status is LeadStatus.CLOSING and lead.closed_by is ClosedBy.PAYMENT and not is_settled(state):
+        return Decision("payment_taken_back", status=LeadStatus.FOLLOW_UP)
     return NO_CHANGE
 
 
@@ -169,10 +167,9 @@ def _has_unseen_money(state: OrderState, seen: Seen | None) -> bool:
 
 def _decide_status(order: Order, lead: LeadState, now: datetime, policy: Policy, expiring: bool) -> Decision:
     state = order.now
-    if is_settled(state):
-        return Decision(_closing_reason(state), status=LeadStatus.CLOSING) if _closes(state, lead) else NO_CHANGE
-    if lead.status is LeadStatus.CLOSING and lead.closed_by is ClosedBy.PAYMENT:
-        return Decision("payment_taken_back", status=LeadStatus.FOLLOW_UP)
+    money = _decide_money(state, lead)
+    if money.changes_something or is_settled(state):
+        return money
     if lead.status is not LeadStatus.FOLLOW_UP or hold_reason(state):
         return NO_CHANGE
     if state.order_status == "canceled" and state.order_stamp > (lead.seen or Seen()).order:

@@ -1,26 +1,31 @@
 """Leads: the only writer of Lead.status. Applies decisions: status, history row and deliveries in one transaction."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, func, select
 
-from models import Lead, LeadHistory, OrderLine, ProductList, db, transaction
+from models import Lead, LeadHistory, OrderLine, ProductList, db, insert_rows, transaction
 from services import delivery_service, lead_rules, order_news, product_matching, settings_service
 from services.contacts import clean_text, normalise_email, normalise_phone
-from services.errors import Conflict, NotFound, UserError
+from services.errors import NotFound, UserError
 from services.lead_rules import Decision, LeadState, Order, Seen
 from services.order_news import News
 from services.order_snapshot import Line, OrderSnapshot
 from services.statuses import ArchiveReason, ClosedBy, LeadStatus
 
+logger = logging.getLogger(__name__)
+
 SYSTEM = "system"
 NOTE_LENGTH = 1000
 _ATTACH_BATCH = 200
+
+
+_BY_ORDER = select(Lead).where(Lead.order_id == bindparam("wanted")).with_for_update(of=Lead)
 
 
 class Result(StrEnum):
@@ -55,19 +60,22 @@ def apply_order(
         cause: for the history.
         now: the operation's one clock reading.
     """
-    lead = _lock(Lead.order_id == snapshot.order_id)
+    lead = db.session.scalar(_BY_ORDER, {"wanted": snapshot.order_id})
     is_new = lead is None
     if lead is None:
         if not snapshot.is_full:
             return Result.WAITING, None
-        lead, is_new = _open(snapshot, seen_at, cause, now)
-    is_newer = _merge(lead, snapshot, stamp, now)
-    decision = lead_rules.decide(_order(lead), _state(lead), now, settings_service.policy())
-    _apply(lead, decision, cause, now)
-    if is_new and not decision.changes_something:
-        delivery_service.enter_role(lead, lead.status, now)
+        lead = _open(snapshot.order_id, snapshot.created_at or seen_at, cause, now)
+    with db.session.no_autoflush:  # one flush at the end writes all that changed
+        product_list = lead.product_list
+        is_newer = _merge(lead, snapshot, stamp, seen_at, now)
+        has_moved = _follow_rules(lead, cause, now)
+        if is_new or has_moved or lead.product_list is not product_list:
+            _place_deliveries(lead, now)
     if is_new:
+        _insert(lead)
         return Result.OPENED, lead
+    db.session.flush()
     return (Result.APPLIED if is_newer else Result.STALE), lead
 
 
@@ -83,9 +91,10 @@ def expire(lead_id: int, note: str | None, now: datetime) -> bool:
         lead = _lock(Lead.id == lead_id)
         if lead is None or lead.is_archived or lead.status is not LeadStatus.FOLLOW_UP:
             return False
-        decision = lead_rules.decide(_order(lead), _state(lead), now, settings_service.policy(), expiring=True)
-        _apply(lead, decision, Cause(SYSTEM, note=note), now)
-        return decision.status is LeadStatus.NOT_CLOSING
+        if _follow_rules(lead, Cause(SYSTEM, note=note), now, expiring=True):
+            _place_deliveries(lead, now)
+        after = _state(lead)
+        return after.status is LeadStatus.NOT_CLOSING and after.archived is None
 
 
 def move(lead_id: int, to: LeadStatus, *, actor: str, note: str | None, now: datetime) -> None:
@@ -129,7 +138,7 @@ def attach_waiting_leads(now: datetime) -> int:
     attached = 0
     while lead_ids := product_matching.waiting_lead_ids(_ATTACH_BATCH):
         with transaction():
-            done = sum(_attach(lead_id, now) for lead_id in lead_ids)
+            done = sum(_attach_guarded(lead_id, now) for lead_id in lead_ids)
         attached += done
         if done == 0:
             break
@@ -192,36 +201,36 @@ def _by_hand(lead: Lead, actor: str, note: str | None) -> Cause:
     return Cause(actor, note=clean_text(note, NOTE_LENGTH) or None)
 
 
-def _open(snapshot: OrderSnapshot, seen_at: datetime, cause: Cause, now: datetime) -> tuple[Lead, bool]:
-    """Insert the lead; when another process was first, take its row instead."""
-    ordered_at = snapshot.created_at or seen_at
+def _open(order_id: str, ordered_at: datetime, cause: Cause, now: datetime) -> Lead:
+    """Make the lead of a new order; the caller inserts it once it is complete."""
     lead = Lead(
-        order_id=snapshot.order_id,
+        order_id=order_id,
         status=LeadStatus.FOLLOW_UP,
         status_changed_at=ordered_at,
         ordered_at=ordered_at,
-        follow_up_start=ordered_at,
-        due_at=ordered_at + timedelta(days=settings_service.number("follow_up_days")),
         field_stamps={},
         news=[],
         lines=[],
         deliveries=[],
+        history=[],
         created_at=now,
-        updated_at=now,
     )
-    try:
-        with db.session.begin_nested():
-            db.session.add(lead)
-    except IntegrityError:
-        other = _lock(Lead.order_id == snapshot.order_id)
-        if other is None:
-            raise
-        return other, False
     _record(lead, None, "order_received", cause, now)
-    return lead, True
+    return lead
 
 
-def _merge(lead: Lead, snapshot: OrderSnapshot, stamp: str, now: datetime) -> bool:
+def _insert(lead: Lead) -> None:
+    """Write a new lead and all that hangs on it."""
+    lead.version = 1
+    lead.product_list_id = lead.product_list.id if lead.product_list else None
+    insert_rows([lead])
+    for rows in (lead.lines, lead.history, lead.deliveries):
+        for row in rows:
+            row.lead_id = lead.id
+        insert_rows(rows)
+
+
+def _merge(lead: Lead, snapshot: OrderSnapshot, stamp: str, seen_at: datetime, now: datetime) -> bool:
     """Merge a message into the stored order; whether it brought anything new."""
     fresh = order_news.read_news(snapshot, stamp)
     known = order_news.add_news(_news(lead), fresh)
@@ -230,13 +239,16 @@ def _merge(lead: Lead, snapshot: OrderSnapshot, stamp: str, now: datetime) -> bo
     if deleted:
         lead.deleted_stamp = stamp
     lead.news = [news.to_row() for news in known]
+    goods = _goods(lead)
     _store_details(lead, newer)
     _store_state(lead, known)
     lead.updated_at = now
-    if "lines" in newer and lead.product_list is None:
+    if "created_at" not in lead.field_stamps:  # nobody said when it was ordered: not after any message about it
+        lead.ordered_at = min(lead.ordered_at, seen_at)
+    if "lines" in newer and (lead.product_list is None or _goods(lead) != goods):
         lead.product_list = product_matching.find_product_list(lead.lines)
     _reckon_window(lead)
-    if newer:
+    if newer and lead.deliveries:
         delivery_service.follow_lead(lead, now)
     return bool(newer) or deleted or (fresh.says_something and order_news.is_newest(known, fresh))
 
@@ -260,6 +272,13 @@ def _store_lines(lead: Lead, lines: tuple[Line, ...]) -> None:
     if stored != lines:
         lead.lines = [OrderLine(**asdict(line)) for line in lines]
         lead.product_name = lines[0].product_name or lines[0].sku
+
+
+def _goods(lead: Lead) -> list[tuple[str | None, ...]]:
+    """What a product list is matched by, of each line."""
+    return [
+        (line.variant_unique_id, line.variant_id, line.product_id, line.sku, line.product_name) for line in lead.lines
+    ]
 
 
 def _store_state(lead: Lead, known: list[News]) -> None:
@@ -292,50 +311,52 @@ def _reckon_window(lead: Lead) -> None:
     lead.due_at = lead.follow_up_start + timedelta(days=own_days or settings_service.number("follow_up_days"))
 
 
+def _follow_rules(lead: Lead, cause: Cause, now: datetime, *, expiring: bool = False) -> bool:
+    """Write what the rules decide until they decide nothing more (a payment taken back may lead on into the archive);
+    whether there was anything. Deliveries are the caller's to place, once, for where the lead has ended."""
+    has_moved, policy = False, settings_service.policy()
+    while (decision := lead_rules.decide(_order(lead), _state(lead), now, policy, expiring=expiring)).changes_something:
+        _write(lead, decision, cause, now)
+        has_moved = True
+    return has_moved
+
+
 def _apply(lead: Lead, decision: Decision, cause: Cause, now: datetime) -> None:
-    """Write a decision: the guarded change, its history row, its deliveries."""
-    if not decision.changes_something:
-        return
+    """Write a person's decision, with its deliveries."""
+    _write(lead, decision, cause, now)
+    _place_deliveries(lead, now)
+
+
+def _write(lead: Lead, decision: Decision, cause: Cause, now: datetime) -> None:
+    """The change and its history row."""
     before = lead.status
-    _change_guarded(lead, _changes(decision, cause, now))
+    _change(lead, decision, now)
     _record(lead, before, decision.reason, cause, now)
+
+
+def _place_deliveries(lead: Lead, now: datetime) -> None:
     if lead.is_archived:
         delivery_service.leave_queues(lead, now)
     else:
         delivery_service.enter_role(lead, lead.status, now)
 
 
-def _changes(decision: Decision, cause: Cause, now: datetime) -> dict[str, Any]:
-    changes: dict[str, Any] = {"updated_at": now}
+def _change(lead: Lead, decision: Decision, now: datetime) -> None:
+    """Set what the decision says. The row's version guards it: a lead that is not as it was read stays as it is."""
     if decision.status is not None:
         by = ClosedBy.MANUAL if decision.reason == "manual" else ClosedBy.PAYMENT
-        closed_by = by if decision.status is LeadStatus.CLOSING else None
-        changes |= {"status": decision.status, "status_changed_at": now, "closed_by": closed_by}
+        lead.closed_by = by if decision.status is LeadStatus.CLOSING else None
+        lead.status, lead.status_changed_at = decision.status, now
     if decision.archive is not None:
-        changes |= {"archived_at": now, "archive_reason": decision.archive}
+        lead.archived_at, lead.archive_reason = now, decision.archive
     if decision.unarchive:
-        changes |= {"archived_at": None, "archive_reason": None}
-    return changes
-
-
-def _change_guarded(lead: Lead, changes: dict[str, Any]) -> None:
-    """Update exactly the row that the decision was made for.
-
-    Raises:
-        Conflict: somebody else moved the lead meanwhile.
-    """
-    db.session.flush()
-    archive_reason = Lead.archive_reason.is_not_distinct_from(lead.archive_reason)
-    same = (Lead.id == lead.id, Lead.status == lead.status, archive_reason)
-    rows = db.session.execute(update(Lead).where(*same).values(changes)).rowcount  # type: ignore[attr-defined]
-    if rows != 1:
-        raise Conflict("This lead was changed by somebody else meanwhile. Load the page again.")
+        lead.archived_at = lead.archive_reason = None
+    lead.updated_at = now
 
 
 def _record(lead: Lead, before: LeadStatus | None, reason: str, cause: Cause, now: datetime) -> None:
-    db.session.add(
+    lead.history.append(
         LeadHistory(
-            lead_id=lead.id,
             event_id=cause.event_id,
             from_status=before,
             to_status=lead.status,
@@ -345,6 +366,16 @@ def _record(lead: Lead, before: LeadStatus | None, reason: str, cause: Cause, no
             note=cause.note,
         )
     )
+
+
+def _attach_guarded(lead_id: int, now: datetime) -> bool:
+    """One lead that can't be read must not keep the others waiting."""
+    try:
+        with db.session.begin_nested():
+            return _attach(lead_id, now)
+    except Exception:
+        logger.exception("lead not attached", extra={"lead_id": lead_id})
+        return False
 
 
 def _attach(lead_id: int, now: datetime) -> bool:

@@ -3,9 +3,18 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 
 from models import Lead, OrderLine, ProductList, db
+
+_MAX_LINES_IN_QUERY = 100
+_ACTIVE = select(ProductList).where(ProductList.active).order_by(ProductList.id)
+_NAMED = _ACTIVE.where(
+    or_(
+        ProductList.product_id.in_(bindparam("ids", expanding=True)),
+        ProductList.name.in_(bindparam("names", expanding=True)),
+    )
+)
 
 
 class OrderedGoods(Protocol):
@@ -28,7 +37,7 @@ def find_product_list(lines: Sequence[OrderedGoods]) -> ProductList | None:
 
     An id beats a SKU and a SKU a name, whichever line they stand on; among equals the earlier line wins.
     """
-    product_lists = db.session.scalars(select(ProductList).where(ProductList.active).order_by(ProductList.id)).all()
+    product_lists = _candidates(lines)
     by_id = {row.product_id: row for row in product_lists}
     by_name: dict[str, ProductList] = {}
     for row in product_lists:
@@ -37,6 +46,16 @@ def find_product_list(lines: Sequence[OrderedGoods]) -> ProductList | None:
     skus = (line.sku for line in lines)
     names = (line.product_name for line in lines)
     return _first(ids, by_id) or _first(skus, by_id) or _first(names, by_name)
+
+
+def _candidates(lines: Sequence[OrderedGoods]) -> Sequence[ProductList]:
+    """The active product lists that a line names; all of them for an order with very many lines, because databases
+    limit how many values one query may hold."""
+    if len(lines) > _MAX_LINES_IN_QUERY:
+        return db.session.scalars(_ACTIVE).all()
+    ids = {key for line in lines for key in (line.variant_unique_id, line.variant_id, line.product_id, line.sku)}
+    names = {line.product_name for line in lines}
+    return db.session.scalars(_NAMED, {"ids": list(ids - {None}), "names": list(names - {None})}).all()
 
 
 def waiting_lead_ids(limit: int) -> list[int]:

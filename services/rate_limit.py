@@ -24,9 +24,6 @@ class Limit:
 class TooManyTries(UserError):
     """A limit is used up."""
 
-    def __init__(self) -> None:
-        super().__init__("Too many tries. Wait a while, then try again.")
-
 
 def take(limits: Sequence[Limit], now: datetime) -> None:
     """Count one try under each key; a refused one is not counted, so that waiting helps.
@@ -39,7 +36,7 @@ def take(limits: Sequence[Limit], now: datetime) -> None:
     with transaction() as session:
         session.execute(delete(LoginAttempt).where(LoginAttempt.at < now - LONGEST_WINDOW))
         if any(_count(limit, now) >= limit.tries for limit in limits):
-            raise TooManyTries
+            raise TooManyTries("Too many tries. Wait a while, then try again.")
         session.add_all(LoginAttempt(key=key, at=now) for key in {limit.key for limit in limits})
 
 

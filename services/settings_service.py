@@ -10,12 +10,12 @@ from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from cryptography.fernet import Fernet, InvalidToken
-from flask import current_app
+from flask import current_app, g
 from sqlalchemy import select
 
 from config import Config, is_zone
 from models import Settings, db, transaction
-from services import keys, mailketing_service
+from services import delivery_service, keys, mailketing_service
 from services.clock import utc_now
 from services.contacts import clean_text
 from services.errors import UserError
@@ -27,6 +27,9 @@ MAX_SECRET_LENGTH = 500
 _WEBHOOK_SECRET = "scalev_webhook_secret"  # noqa: S105 (names of settings)
 _PREVIOUS_SECRET = "previous_webhook_secret"  # noqa: S105
 _ROTATION_UNTIL = "rotation_until"
+
+
+_ALL_ROWS = select(Settings.__table__.c.name, Settings.__table__.c.value)
 
 
 class InvalidSetting(UserError):
@@ -114,18 +117,21 @@ def check(name: str, value: str) -> str:
 def change(values: Mapping[str, str], now: datetime) -> None:
     """Save several settings at once, all or none; an empty secret stays as it is.
 
-    A new signing secret keeps the previous one valid for 72 hours, so that no webhook is refused in between.
+    A new signing secret keeps the previous one valid for 72 hours, so that no webhook is refused in between. A
+    Mailketing key ends the hold of deliveries.
 
     Raises:
         InvalidSetting: one of the values can't be used; nothing was saved.
     """
     checked = {name: check(name, value) for name, value in values.items() if value.strip() or not _is_secret(name)}
     with transaction():
-        old_secret = text(_WEBHOOK_SECRET)
+        old_secret = _old_secret() if _WEBHOOK_SECRET in checked else None
         for name, value in checked.items():
             _store(name, value, now)
-        if old_secret and checked.get(_WEBHOOK_SECRET, old_secret) != old_secret:
+        if old_secret and checked[_WEBHOOK_SECRET] != old_secret:
             _begin_rotation(old_secret, now)
+        if "mailketing_api_key" in checked:
+            delivery_service.end_hold()
 
 
 def webhook_secrets(now: datetime) -> dict[str, str]:
@@ -152,6 +158,8 @@ def end_rotation(now: datetime) -> None:
             row = session.get(Settings, name)
             if row is not None:
                 session.delete(row)
+        session.flush()
+        _forget_rows()
 
 
 def _begin_rotation(old_secret: str, now: datetime) -> None:
@@ -159,6 +167,14 @@ def _begin_rotation(old_secret: str, now: datetime) -> None:
     if rotation_until() is None:
         _store(_PREVIOUS_SECRET, old_secret, now)
         _store(_ROTATION_UNTIL, (now + ROTATION).isoformat(), now)
+
+
+def _old_secret() -> str | None:
+    """Return the signing secret that is being replaced; one that can't be read any more signs nothing."""
+    try:
+        return text(_WEBHOOK_SECRET)
+    except UserError:
+        return None
 
 
 def _is_secret(name: str) -> bool:
@@ -174,10 +190,23 @@ def _needed(name: str) -> str:
 
 def _read(names: list[str]) -> dict[str, str]:
     """Return the values of some settings; those without any value are left out."""
-    rows = db.session.execute(select(Settings.name, Settings.value).where(Settings.name.in_(names))).tuples()
-    saved = {name: _decrypt(name, value) if _is_secret(name) else value for name, value in rows}
+    rows = _rows()
+    stored = {name: rows[name] for name in names if name in rows}
+    saved = {name: _decrypt(name, value) if _is_secret(name) else value for name, value in stored.items()}
     firsts = {name: _first_value(name) for name in names if name not in saved}
     return saved | {name: value for name, value in firsts.items() if value}
+
+
+def _rows() -> dict[str, str]:
+    """The saved rows, read once for each request or run of a job: a webhook asks for several settings."""
+    if "settings" not in g:
+        g.settings = {name: value for name, value in db.session.execute(_ALL_ROWS)}
+    rows: dict[str, str] = g.settings
+    return rows
+
+
+def _forget_rows() -> None:
+    g.pop("settings", None)
 
 
 def _first_value(name: str) -> str | None:
@@ -193,6 +222,7 @@ def _store(name: str, value: str, now: datetime) -> None:
     stored = _fernet().encrypt(value.encode()).decode() if _is_secret(name) else value
     db.session.merge(Settings(name=name, value=stored, updated_at=now))
     db.session.flush()
+    _forget_rows()
 
 
 def _decrypt(name: str, value: str) -> str:

@@ -51,7 +51,7 @@ def make_product_list(**fields: Any) -> ProductList:
 
 
 def make_lead(**fields: Any) -> Lead:
-    """A lead in follow up, ordered an hour ago, due in seven days; `lines` and a first history row are left to tests."""
+    """A lead in follow up, ordered an hour ago, due in seven days; without order lines and history."""
     number = next(_numbers)
     ordered_at = fields.get("ordered_at", NOW - timedelta(hours=1))
     defaults = {

@@ -10,15 +10,30 @@ from typing import Any
 
 import flask_migrate
 import pytest
-from flask import Flask, has_app_context
+from flask import Flask, g, has_app_context
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
 from config import DATABASE_FILE, Config
 from models import User, db
-from tests import builders
+from tests import builders, databases
 from tests.page_client import PageClient
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "each_database: runs on every database that is at hand, not on SQLite alone")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("each_database"):
+        at_hand = databases.urls()
+        metafunc.parametrize("database_url", at_hand.values(), ids=at_hand.keys(), indirect=True, scope="session")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for variable in databases.missing():
+        terminalreporter.write_line(f"Not tested on the database of {variable}, which is not set.")
 
 
 class IsolatedClient(FlaskClient):
@@ -31,6 +46,7 @@ class IsolatedClient(FlaskClient):
         response = contextvars.Context().run(super().open, *args, **kwargs)
         if has_app_context():
             db.session.rollback()  # so that the test sees what the request wrote
+            g.pop("settings", None)
         return response
 
 
@@ -59,19 +75,28 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / DATABASE_FILE
 
 
+@pytest.fixture(scope="session")
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """The database to run on; None is a SQLite file of the test's own. Given to modules marked `each_database`."""
+    return getattr(request, "param", None)
+
+
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
-    return Config(instance_path=tmp_path / "instance", secret_key="tests")
+def config(tmp_path: Path, database_url: str | None) -> Config:
+    return Config(instance_path=tmp_path / "instance", secret_key="tests", database_url=database_url)
 
 
 @pytest.fixture
 def app(config: Config, migrated_file: Path) -> Iterator[Flask]:
     """The application on a database of its own, with an application context for the test itself."""
     app = create_app(config)
-    shutil.copy(migrated_file, config.instance_path / DATABASE_FILE)
     app.testing = True
     app.test_client_class = IsolatedClient
     with app.app_context():
+        if config.database_url:
+            databases.prepare(app)
+        else:
+            shutil.copy(migrated_file, config.instance_path / DATABASE_FILE)
         yield app
         db.session.remove()
         db.engine.dispose()

@@ -138,6 +138,7 @@ def upgrade():
         sa.Column("news", sa.JSON(), nullable=False),
         sa.Column("created_at", database.UtcDateTime(), nullable=False),
         sa.Column("updated_at", database.UtcDateTime(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["product_list_id"],
             ["product_lists.id"],
@@ -215,7 +216,7 @@ def upgrade():
         sa.Column("unique_id", sa.String(length=255), nullable=True),
         sa.Column("name", sa.String(length=120), nullable=False),
         sa.Column("order_id", database.key_string(64), nullable=True),
-        sa.Column("body", sa.LargeBinary(length=1048576), nullable=True),
+        sa.Column("body", database.raw_bytes(), nullable=True),
         sa.Column("matched_secret", sa.String(length=10), nullable=True),
         sa.Column("sent_at", database.UtcDateTime(), nullable=True),
         sa.Column("received_at", database.UtcDateTime(), nullable=False),

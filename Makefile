@@ -1,0 +1,46 @@
+# Everything a newcomer needs. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test demo lint bench translations
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+
+run: $(VENV)/.installed  ## set up, migrate and serve on http://localhost:5000
+	@$(BIN)/python app.py
+
+demo: $(VENV)/.installed  ## the same with stand-ins for ScaleV and Mailketing and sample data; no keys needed
+	@$(BIN)/python app.py --demo
+
+test: $(VENV)/.installed-dev  ## the whole test suite
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev  ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev  ## how fast a webhook is answered, next to a bare route in the same run
+	@$(BIN)/python bench/webhook.py
+
+translations: $(VENV)/.installed-dev  ## collect texts, update both catalogues, compile them
+	@$(BIN)/pybabel -q extract -F babel.cfg -k lazy_gettext -o translations/messages.pot --omit-header .
+	@$(BIN)/pybabel -q update -i translations/messages.pot -d translations --no-fuzzy-matching
+	@$(BIN)/pybabel -q compile -d translations
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; point to it: make PYTHON=/path/to/python3.11 ...") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	@echo "Installing what the program needs..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(VENV)/bin/python
+	@echo "Installing what the tests need..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/.installed
