@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import Enum, LargeBinary, String
 
 import models  # noqa: F401 (the tables, for --autogenerate)
+import models_catalogue  # noqa: F401
 from database import db, writing
 
 

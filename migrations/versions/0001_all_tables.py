@@ -25,6 +25,47 @@ def upgrade():
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account_hold")),
     )
     op.create_table(
+        "catalogue_lists",
+        sa.Column("list_id", database.key_string(40), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("seen_at", database.UtcDateTime(), nullable=False),
+        sa.Column("missing_since", database.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("list_id", name=op.f("pk_catalogue_lists")),
+    )
+    op.create_table(
+        "catalogue_products",
+        sa.Column("scalev_id", database.key_string(40), nullable=False),
+        sa.Column("uuid", database.key_string(120), nullable=True),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("seen_at", database.UtcDateTime(), nullable=False),
+        sa.Column("missing_since", database.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("scalev_id", name=op.f("pk_catalogue_products")),
+    )
+    with op.batch_alter_table("catalogue_products", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_catalogue_products_uuid"), ["uuid"], unique=False)
+
+    op.create_table(
+        "catalogue_sales_people",
+        sa.Column("user_id", database.key_string(40), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=True),
+        sa.Column("seen_at", database.UtcDateTime(), nullable=False),
+        sa.Column("missing_since", database.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_catalogue_sales_people")),
+    )
+    op.create_table(
+        "catalogue_stores",
+        sa.Column("scalev_id", database.key_string(40), nullable=False),
+        sa.Column("unique_id", database.key_string(120), nullable=True),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("seen_at", database.UtcDateTime(), nullable=False),
+        sa.Column("missing_since", database.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("scalev_id", name=op.f("pk_catalogue_stores")),
+    )
+    with op.batch_alter_table("catalogue_stores", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_catalogue_stores_unique_id"), ["unique_id"], unique=False)
+
+    op.create_table(
         "heartbeats",
         sa.Column("name", sa.String(length=40), nullable=False),
         sa.Column("started_at", database.UtcDateTime(), nullable=True),
@@ -51,6 +92,23 @@ def upgrade():
     with op.batch_alter_table("login_attempts", schema=None) as batch_op:
         batch_op.create_index("ix_login_attempts_key_at", ["key", "at"], unique=False)
 
+    op.create_table(
+        "order_imports",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("since", database.UtcDateTime(), nullable=False),
+        sa.Column("until", database.UtcDateTime(), nullable=False),
+        sa.Column("transfer_unpaid", sa.Boolean(), nullable=False),
+        sa.Column("cursor", sa.String(length=1000), nullable=True),
+        sa.Column("seen", sa.Integer(), nullable=False),
+        sa.Column("recorded", sa.Integer(), nullable=False),
+        sa.Column("reached", database.UtcDateTime(), nullable=True),
+        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("problem", sa.String(length=500), nullable=True),
+        sa.Column("actor", sa.String(length=254), nullable=False),
+        sa.Column("created_at", database.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", database.UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_order_imports")),
+    )
     op.create_table(
         "product_lists",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -101,6 +159,29 @@ def upgrade():
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
     )
     op.create_table(
+        "catalogue_variants",
+        sa.Column("scalev_id", database.key_string(40), nullable=False),
+        sa.Column("unique_id", database.key_string(120), nullable=True),
+        sa.Column("product_id", database.key_string(40), nullable=False),
+        sa.Column("sku", database.key_string(120), nullable=True),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("price", sa.Numeric(precision=15, scale=2), nullable=True),
+        sa.Column("seen_at", database.UtcDateTime(), nullable=False),
+        sa.Column("missing_since", database.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["product_id"],
+            ["catalogue_products.scalev_id"],
+            name=op.f("fk_catalogue_variants_product_id_catalogue_products"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("scalev_id", name=op.f("pk_catalogue_variants")),
+        sa.UniqueConstraint("unique_id", name=op.f("uq_catalogue_variants_unique_id")),
+    )
+    with op.batch_alter_table("catalogue_variants", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_catalogue_variants_product_id"), ["product_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_catalogue_variants_sku"), ["sku"], unique=False)
+
+    op.create_table(
         "leads",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("order_id", database.key_string(64), nullable=False),
@@ -112,6 +193,7 @@ def upgrade():
         sa.Column("archived_at", database.UtcDateTime(), nullable=True),
         sa.Column("archive_reason", sa.String(20), nullable=True),
         sa.Column("manual_seen", sa.JSON(), nullable=True),
+        sa.Column("no_transfer", sa.Boolean(), nullable=False),
         sa.Column("restarted_at", database.UtcDateTime(), nullable=True),
         sa.Column("follow_up_start", database.UtcDateTime(), nullable=False),
         sa.Column("due_at", database.UtcDateTime(), nullable=False),
@@ -351,6 +433,11 @@ def downgrade():
         batch_op.drop_index(batch_op.f("ix_leads_archived_at"))
 
     op.drop_table("leads")
+    with op.batch_alter_table("catalogue_variants", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_catalogue_variants_sku"))
+        batch_op.drop_index(batch_op.f("ix_catalogue_variants_product_id"))
+
+    op.drop_table("catalogue_variants")
     op.drop_table("users")
     op.drop_table("suppressions")
     op.drop_table("settings")
@@ -358,10 +445,21 @@ def downgrade():
         batch_op.drop_index(batch_op.f("ix_product_lists_name"))
 
     op.drop_table("product_lists")
+    op.drop_table("order_imports")
     with op.batch_alter_table("login_attempts", schema=None) as batch_op:
         batch_op.drop_index("ix_login_attempts_key_at")
 
     op.drop_table("login_attempts")
     op.drop_table("leases")
     op.drop_table("heartbeats")
+    with op.batch_alter_table("catalogue_stores", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_catalogue_stores_unique_id"))
+
+    op.drop_table("catalogue_stores")
+    op.drop_table("catalogue_sales_people")
+    with op.batch_alter_table("catalogue_products", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_catalogue_products_uuid"))
+
+    op.drop_table("catalogue_products")
+    op.drop_table("catalogue_lists")
     op.drop_table("account_hold")
