@@ -26,10 +26,8 @@ lint: $(VENV)/.installed-dev  ## style and types
 bench: $(VENV)/.installed-dev  ## how fast a webhook is answered, next to a bare route in the same run
 	@$(BIN)/python bench/webhook.py
 
-translations: $(VENV)/.installed-dev  ## collect texts, update both catalogues, compile them
-	@$(BIN)/pybabel -q extract -F babel.cfg -k lazy_gettext -o translations/messages.pot --omit-header .
-	@$(BIN)/pybabel -q update -i translations/messages.pot -d translations --no-fuzzy-matching
-	@$(BIN)/pybabel -q compile -d translations
+translations: $(VENV)/.installed-dev  ## collect texts into both catalogues and compile them
+	@$(BIN)/python translations/catalogue.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; point to it: make PYTHON=/path/to/python3.11 ...") if sys.version_info < (3, 11) else None'

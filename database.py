@@ -178,10 +178,12 @@ def _values(row: Base) -> dict[str, Any]:
 
 def engine_options(url: str) -> dict[str, Any]:
     """Return SQLAlchemy's engine options for a database URL."""
+    # A failing statement's values are buyers' data; its error goes to the log without them.
+    options: dict[str, Any] = {"hide_parameters": True}
     if url.startswith("sqlite"):
-        return {}
+        return options
     # READ COMMITTED everywhere: a guarded UPDATE then sees what others have committed, on MariaDB as on PostgreSQL.
-    return {"pool_pre_ping": True, "isolation_level": "READ COMMITTED"}
+    return options | {"pool_pre_ping": True, "isolation_level": "READ COMMITTED"}
 
 
 @event.listens_for(Engine, "connect")

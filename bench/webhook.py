@@ -112,7 +112,7 @@ def bare_route(folder: Path) -> Iterator[tuple[Server, int]]:
     arguments = [__file__, "--bare", str(port), str(folder / "bare.db")]
     server = Server(arguments, folder / "bare.log")
     try:
-        processes.wait_until(lambda: accepts(port), f"the bare route:\n{server.log}")
+        processes.wait_until(lambda: accepts(port), "the bare route", log=lambda: server.log)
         yield server, port
     finally:
         server.stop()
@@ -266,9 +266,13 @@ def peak_memory(server: Server) -> float | None:
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
-def print_table(figures: Figures, memory: float | None, bare: Figures, bare_memory: float | None, requests: int) -> None:
-    print(f"{requests} signed orders of {BODY_BYTES} bytes, {CLIENTS} parallel clients (limit: median "
-          f"{MEDIAN_LIMIT_MS:.0f} ms, p95 {P95_LIMIT_MS:.0f} ms)")
+def print_table(
+    figures: Figures, memory: float | None, bare: Figures, bare_memory: float | None, requests: int
+) -> None:
+    print(
+        f"{requests} signed orders of {BODY_BYTES} bytes, {CLIENTS} parallel clients "
+        f"(limit: median {MEDIAN_LIMIT_MS:.0f} ms, p95 {P95_LIMIT_MS:.0f} ms)"
+    )
     print(f"{'':20}{'program':>10}{'bare route':>12}{'ratio':>8}")
     for label, attribute in (
         ("median ms", "median"), ("p95 ms", "p95"), ("slowest ms", "slowest"), ("requests/s", "per_second")

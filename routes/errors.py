@@ -71,6 +71,7 @@ def _csrf_error(_: CSRFError) -> ResponseReturnValue:
 
 
 def _database_error(error: OperationalError) -> ResponseReturnValue:
-    log.error("The database failed during %s %s", request.method, request.path, exc_info=error)
+    # Its own words only: the whole exception would write the statement's values, so buyers' data, into the log.
+    log.error("The database failed during %s %s: %s", request.method, request.path, error.orig)
     page, code = error_page(503)
     return page, code, {"Retry-After": str(_RETRY_AFTER_SECONDS)}

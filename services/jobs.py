@@ -33,10 +33,15 @@ def run(name: str) -> Report:
         name: a key of JOBS.
     """
     started_at = utc_now()
-    report = JOBS[name](started_at)
-    db.session.rollback()
+    report = _begin(name, started_at)
     record(name, started_at, report.summary, report.problem)
     return report
+
+
+def _begin(name: str, now: datetime) -> Report:
+    """Run a job on what the database holds now; a read that the caller began earlier would show it as it was then."""
+    db.session.rollback()
+    return JOBS[name](now)
 
 
 def record(name: str, started_at: datetime, summary: str | None, problem: str | None) -> None:
@@ -82,7 +87,7 @@ def deliver(now: datetime) -> Report:
 
 def run_all(_now: datetime) -> Report:
     """Run every job once, in the order in which an order passes through them; each starts at its own moment."""
-    reports = [JOBS[name](utc_now()) for name in ("process-events", "check-expired-leads", "deliver")]
+    reports = [_begin(name, utc_now()) for name in ("process-events", "check-expired-leads", "deliver")]
     problems = [report.problem for report in reports if report.problem]
     return Report("; ".join(report.summary for report in reports), " ".join(problems) or None)
 

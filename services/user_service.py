@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from config import MIN_PASSWORD_LENGTH
 from models import User, UserRole, db, transaction
-from services import rate_limit
+from services import keys, rate_limit
 from services.errors import NotFound, UserError
 from services.rate_limit import Limit
 
@@ -119,14 +118,7 @@ def setup_token(folder: Path) -> str | None:
     """
     if any_user():
         return None
-    path = folder / SETUP_TOKEN_FILE
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token := secrets.token_urlsafe(32))
-    return token
+    return keys.read_or_make(folder / SETUP_TOKEN_FILE, secrets.token_urlsafe(32))
 
 
 def create_first_admin(folder: Path, token: str, email: str, password: str, now: datetime) -> User:

@@ -57,11 +57,13 @@ def free_port() -> int:
         return port
 
 
-def wait_until(ask: Callable[[], _T], what: str, seconds: float = PATIENCE) -> _T:
-    """The first true answer; a test fails with `what` when none comes in time."""
+def wait_until(
+    ask: Callable[[], _T], what: str, seconds: float = PATIENCE, log: Callable[[], str] = lambda: ""
+) -> _T:
+    """The first true answer; a test fails with `what`, and the log as it is by then, when none comes in time."""
     until = time.monotonic() + seconds
     while not (answer := ask()):
-        assert time.monotonic() < until, f"waited {seconds} s for {what}"
+        assert time.monotonic() < until, f"waited {seconds} s for {what}\n{log()}"
         time.sleep(0.02)
     return answer
 
@@ -108,7 +110,8 @@ class Program(Server):
         self.variables = {**variables, "PORT": str(self.port)}
         self.url = f"http://127.0.0.1:{self.port}"
         instance.mkdir(parents=True, exist_ok=True)
-        super().__init__([*arguments], instance.with_name(f"{instance.name}.log"), environment(instance, **self.variables))
+        log = instance.with_name(f"{instance.name}.log")
+        super().__init__([*arguments], log, environment(instance, **self.variables))
 
     def wait_until_up(self) -> None:
         def answers() -> bool:
@@ -118,7 +121,7 @@ class Program(Server):
             except requests.ConnectionError:
                 return False
 
-        wait_until(answers, f"{self.url}:\n{self.log}")
+        wait_until(answers, self.url, log=lambda: self.log)
 
     def send(self, body: bytes | Mapping[str, Any], secret: str = SHARED_SECRET, **headers: str) -> requests.Response:
         """Post a webhook, signed as ScaleV signs it."""

@@ -21,12 +21,6 @@ from tests.builders import NOW
 pytestmark = [pytest.mark.each_database, pytest.mark.usefixtures("app")]
 
 
-@pytest.fixture
-def sqlite_only() -> None:
-    if db.engine.dialect.name != "sqlite":
-        pytest.fail("this test is for SQLite and must not be marked each_database")
-
-
 def beat(name: str, at: datetime | None = NOW) -> Heartbeat:
     return Heartbeat(name=name, finished_at=at)
 
@@ -39,11 +33,6 @@ def stored(name: str) -> datetime | None:
 def names() -> set[str]:
     db.session.rollback()
     return set(db.session.scalars(select(Heartbeat.name)))
-
-
-def elsewhere(app: Flask) -> contextvars.Context:
-    """A context for a thread of its own: without our open transaction."""
-    return contextvars.Context()
 
 
 def test_a_moment_without_a_zone_is_refused() -> None:

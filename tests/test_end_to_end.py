@@ -1,7 +1,7 @@
-"""The whole job over real sockets: ScaleV's order comes in, the clock runs out or money comes, the buyer is on a list.
+"""The whole job over real sockets: ScaleV's order comes in, the clock runs out or money comes, the buyer is listed.
 
-First with the program as a process; then each way in which a vendor can misbehave, with the commands run in this process
-because they are many.
+First with the program as a process; then each way in which a vendor can misbehave, with the commands run in this
+process because they are many.
 """
 
 import json
@@ -224,7 +224,7 @@ def test_the_program_alone_does_the_whole_job_by_its_clock(tmp_path: Path, sandb
                       LIST_NOT_CLOSING)
         _, email = place(sandbox, "indah", age_days=8)
     with running(tmp_path / "instance", **variables, SCHEDULER_ENABLED="1") as program:
-        wait_until(lambda: lists_of(sandbox, email), f"the clock to do it\n{program.log}", 30)
+        wait_until(lambda: lists_of(sandbox, email), "the clock to do it", 30, lambda: program.log)
         health = program.health()[1]
     assert lists_of(sandbox, email) == {LIST_NOT_CLOSING: 1}
     assert health["scheduler"]["last_run"] is not None

@@ -10,7 +10,7 @@ from services.lead_queries import PAGE_SIZE, Tab
 from tests.builders import make_attempt, make_delivery, make_event, make_history, make_lead
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
-pytestmark = pytest.mark.usefixtures("app")
+pytestmark = [pytest.mark.each_database, pytest.mark.usefixtures("app")]
 
 
 def _archived(now: datetime, **fields: object) -> Lead:

@@ -13,7 +13,7 @@ from services.rate_limit import TooManyTries
 from tests.builders import PASSWORD, make_user
 
 HERE = "127.0.0.1"
-pytestmark = pytest.mark.usefixtures("app")
+pytestmark = [pytest.mark.each_database, pytest.mark.usefixtures("app")]
 
 
 def _guess(now: datetime, email: str = "budi@example.com", address: str = HERE) -> None:
