@@ -1,19 +1,69 @@
-"""Which product list an order belongs to: by variant or product id, then SKU, then exact name, over all its lines."""
+"""Which product list an order belongs to: by variant or product id, then SKU, then exact name, over all its lines.
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+A line and a product list may name one variant differently: webhooks say its unique id, REST its integer id, and a
+product list may stand for the whole product. The catalogue, as last listed, says what is the same; what it does not
+know stands for itself alone. `catalogue_service.ids_for` reads the same the other way round.
+"""
 
-from sqlalchemy import ColumnElement, bindparam, exists, or_, select
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, cast
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    CompoundSelect,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    union,
+)
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from models import Lead, OrderLine, ProductList, db
+from models_catalogue import CatalogueProduct, CatalogueVariant
 
 _MAX_LINES_IN_QUERY = 100
+_MAX_KEYS_IN_QUERY = 500
+_NEWEST_LEADS = 200  # how far back goods that the catalogue does not know are looked for
 _ACTIVE = select(ProductList).where(ProductList.active).order_by(ProductList.id)
 _NAMED = _ACTIVE.where(
     or_(
         ProductList.product_id.in_(bindparam("ids", expanding=True)),
         ProductList.name.in_(bindparam("names", expanding=True)),
     )
+)
+
+# Runs for every webhook: built once, on the tables, as event_service's statements are.
+_products, _variants = cast(Table, CatalogueProduct.__table__), cast(Table, CatalogueVariant.__table__)
+_KEYS: BindParameter[Any] = bindparam("keys", expanding=True)
+_KNOWN = (
+    select(
+        _variants.c.unique_id,
+        _variants.c.scalev_id,
+        _variants.c.sku,
+        _variants.c.product_id,
+        _products.c.uuid.label("product_uuid"),
+    )
+    .join(_products)
+    .where(or_(*(column.in_(_KEYS) for column in (_variants.c.unique_id, _variants.c.scalev_id, _variants.c.sku))))
+)
+_Variants = Mapping[str | None, Row[Any]]
+_Products = Mapping[str | None, tuple[str | None, ...]]
+
+# ScaleV does not promise that a SKU is one variant's alone (its docs); one that is not names none of them.
+SKUS_OF_ONE_VARIANT = (
+    select(CatalogueVariant.sku)
+    .where(CatalogueVariant.sku.is_not(None))
+    .group_by(CatalogueVariant.sku)
+    .having(func.count() == 1)
 )
 
 
@@ -32,47 +82,38 @@ class OrderedGoods(Protocol):
     def product_name(self) -> str | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What a product list may call one line, the closer name first; `number` is the variant's integer id."""
+
+    ids: tuple[str | None, ...]
+    skus: tuple[str | None, ...]
+    number: str | None
+
+
 def find_product_list(lines: Sequence[OrderedGoods]) -> ProductList | None:
     """Return the product list for an order's lines, None when no active one fits.
 
-    An id beats a SKU and a SKU a name, whichever line they stand on; among equals the earlier line wins.
+    An id beats a SKU and a SKU a name, whichever line they stand on; among equals the earlier line wins, and on one
+    line the variant before the product.
     """
-    product_lists = _candidates(lines)
+    named = _name_all(lines)
+    product_lists = _candidates(lines, named)
     by_id = {row.product_id: row for row in product_lists}
     by_name: dict[str, ProductList] = {}
     for row in product_lists:
         by_name.setdefault(row.name, row)
-    ids = (key for line in lines for key in (line.variant_unique_id, line.variant_id, line.product_id))
-    skus = (line.sku for line in lines)
-    names = (line.product_name for line in lines)
-    return _first(ids, by_id) or _first(skus, by_id) or _first(names, by_name)
-
-
-def _candidates(lines: Sequence[OrderedGoods]) -> Sequence[ProductList]:
-    """The active product lists that a line names; all of them for an order with very many lines, because databases
-    limit how many values one query may hold."""
-    if len(lines) > _MAX_LINES_IN_QUERY:
-        return db.session.scalars(_ACTIVE).all()
-    ids = {key for line in lines for key in (line.variant_unique_id, line.variant_id, line.product_id, line.sku)}
-    names = {line.product_name for line in lines}
-    return db.session.scalars(_NAMED, {"ids": list(ids - {None}), "names": list(names - {None})}).all()
+    products = _products_among({names.number for names in named} & by_id.keys())
+    ids = (key for names in named for key in _usable(names.ids, names, products))
+    skus = (key for names in named for key in _usable(names.skus, names, products))
+    return _first(ids, by_id) or _first(skus, by_id) or _first((line.product_name for line in lines), by_name)
 
 
 def waiting_lead_ids(limit: int) -> list[int]:
-    """Return leads without product list whose goods an active product list names."""
-    fits = or_(
-        OrderLine.variant_unique_id == ProductList.product_id,
-        OrderLine.variant_id == ProductList.product_id,
-        OrderLine.product_id == ProductList.product_id,
-        OrderLine.sku == ProductList.product_id,
-        OrderLine.product_name == ProductList.name,
-    )
-    query = (
-        select(Lead.id)
-        .where(Lead.product_list_id.is_(None), exists().where(OrderLine.lead_id == Lead.id, ProductList.active, fits))
-        .order_by(Lead.id)
-        .limit(limit)
-    )
+    """Return leads without product list whose goods an active product list names; `find_product_list` finds one for
+    each of them."""
+    line_fits = exists().where(OrderLine.lead_id == Lead.id, _fits())
+    query = select(Lead.id).where(Lead.product_list_id.is_(None), line_fits).order_by(Lead.id).limit(limit)
     return list(db.session.scalars(query))
 
 
@@ -87,6 +128,151 @@ def shares_goods(lead: Lead) -> ColumnElement[bool]:
             Lead.id.in_(select(OrderLine.lead_id).where(column.in_(values), OrderLine.lead_id != lead.id))
         )
     return or_(*conditions)
+
+
+def has_new_goods(since: datetime) -> bool:
+    """Whether one of the newest leads names a variant that the catalogue does not know and no lead named before.
+
+    One that was named before and still is not listed belongs to another business (ScaleV lets businesses sell each
+    other's products, its docs): listing everything anew would not find it.
+    """
+    queries = (
+        _new_goods(OrderLine.variant_unique_id, CatalogueVariant.unique_id, since),
+        _new_goods(OrderLine.variant_id, CatalogueVariant.scalev_id, since),
+    )
+    return any(db.session.scalar(query) is not None for query in queries)
+
+
+def _name_all(lines: Sequence[OrderedGoods]) -> list[_Names]:
+    known = _known_variants({key for line in lines for key in _variant_ids(line) or (line.sku,) if key})
+    by_unique_id = {row.unique_id: row for row in known}
+    by_number = {row.scalev_id: row for row in known}
+    holders = Counter(row.sku for row in known)
+    by_sku = {row.sku: row for row in known if holders[row.sku] == 1}
+    products = _known_products({line.product_id for line in lines if line.product_id})
+    return [_name(line, by_unique_id, by_number, by_sku, products) for line in lines]
+
+
+def _name(
+    line: OrderedGoods, by_unique_id: _Variants, by_number: _Variants, by_sku: _Variants, products: _Products
+) -> _Names:
+    """A line that names its variant by SKU alone is as close to that variant as a SKU is, and no closer."""
+    product_ids = products.get(line.product_id, (line.product_id,))
+    if not _variant_ids(line):
+        row = by_sku.get(line.sku)
+        return _Names(product_ids, (line.sku, *_all_ids(row)), row.scalev_id if row else None)
+    row = by_unique_id.get(line.variant_unique_id) or by_number.get(line.variant_id)
+    ids = (line.variant_unique_id, line.variant_id, *_all_ids(row), *product_ids)
+    return _Names(ids, (line.sku, row.sku if row else None), line.variant_id or (row.scalev_id if row else None))
+
+
+def _variant_ids(line: OrderedGoods) -> tuple[str, ...]:
+    return tuple(key for key in (line.variant_unique_id, line.variant_id) if key)
+
+
+def _all_ids(row: Row[Any] | None) -> tuple[str | None, ...]:
+    return (row.unique_id, row.scalev_id, row.product_id, row.product_uuid) if row else ()
+
+
+def _known_variants(keys: Collection[str]) -> Collection[Row[Any]]:
+    """Return the catalogue's variants that have one of these unique ids, integer ids or SKUs."""
+    listed, rows = sorted(keys), dict[str, Row[Any]]()
+    for start in range(0, len(listed), _MAX_KEYS_IN_QUERY):
+        found = db.session.execute(_KNOWN, {"keys": listed[start : start + _MAX_KEYS_IN_QUERY]})
+        rows |= {row.scalev_id: row for row in found}
+    return rows.values()
+
+
+def _known_products(product_ids: Collection[str]) -> _Products:
+    """Return id and uuid of these products by either; webhooks never name products, so mostly nothing is asked."""
+    listed, known = sorted(product_ids), dict[str | None, tuple[str | None, ...]]()
+    for start in range(0, len(listed), _MAX_KEYS_IN_QUERY):
+        keys = listed[start : start + _MAX_KEYS_IN_QUERY]
+        query = select(_products.c.scalev_id, _products.c.uuid).where(
+            _products.c.scalev_id.in_(keys) | _products.c.uuid.in_(keys)
+        )
+        known |= {key: (row.scalev_id, row.uuid) for row in db.session.execute(query) for key in row}
+    return known
+
+
+def _candidates(lines: Sequence[OrderedGoods], named: Sequence[_Names]) -> Sequence[ProductList]:
+    """The active product lists that a line names; all of them for an order with very many lines, because databases
+    limit how many values one query may hold."""
+    if len(lines) > _MAX_LINES_IN_QUERY:
+        return db.session.scalars(_ACTIVE).all()
+    ids = {key for names in named for key in (*names.ids, *names.skus)}
+    texts = {line.product_name for line in lines}
+    return db.session.scalars(_NAMED, {"ids": list(ids - {None}), "names": list(texts - {None})}).all()
+
+
+def _products_among(numbers: set[str | None]) -> set[str]:
+    """Return those of some variants' integer ids that are products' as well: both are numbered apart, and in a product
+    list a number means the product."""
+    wanted = [number for number in numbers if number]
+    if not wanted:
+        return set()
+    return set(db.session.scalars(select(_products.c.scalev_id).where(_products.c.scalev_id.in_(wanted))))
+
+
+def _usable(keys: tuple[str | None, ...], names: _Names, products: set[str]) -> Iterator[str | None]:
+    return (key for key in keys if key != names.number or key not in products)
+
+
+def _fits() -> ColumnElement[bool]:
+    """Return the condition that an active product list names an order line; none of its subqueries looks at the line,
+    so that each runs once and not for every lead."""
+    named = select(ProductList.product_id).where(ProductList.active)
+    covered = select(_covered_variants().subquery().c.scalev_id)
+    unique_ids = select(CatalogueVariant.unique_id).where(CatalogueVariant.scalev_id.in_(covered))
+    own_skus = select(CatalogueVariant.sku).where(
+        CatalogueVariant.scalev_id.in_(covered), CatalogueVariant.sku.in_(SKUS_OF_ONE_VARIANT)
+    )
+    without_ids = OrderLine.variant_unique_id.is_(None) & OrderLine.variant_id.is_(None)
+    return or_(
+        OrderLine.variant_unique_id.in_(named),
+        OrderLine.variant_unique_id.in_(unique_ids),
+        OrderLine.variant_id.in_(named.where(ProductList.product_id.not_in(select(CatalogueProduct.scalev_id)))),
+        OrderLine.variant_id.in_(covered),
+        OrderLine.product_id.in_(named),
+        OrderLine.product_id.in_(select(CatalogueProduct.scalev_id).where(CatalogueProduct.uuid.in_(named))),
+        OrderLine.product_id.in_(select(CatalogueProduct.uuid).where(CatalogueProduct.scalev_id.in_(named))),
+        OrderLine.sku.in_(named),
+        without_ids & OrderLine.sku.in_(own_skus),
+        OrderLine.product_name.in_(select(ProductList.name).where(ProductList.active)),
+    )
+
+
+def _covered_variants() -> CompoundSelect[Any]:
+    """Return the query for the variants that active product lists stand for, one look into an index for each way."""
+    variants = select(CatalogueVariant.scalev_id)
+    by_product = variants.join(CatalogueProduct)
+    is_product = exists().where(CatalogueProduct.scalev_id == ProductList.product_id)
+    ways = (
+        variants.join(ProductList, ProductList.product_id == CatalogueVariant.unique_id),
+        variants.join(ProductList, ProductList.product_id == CatalogueVariant.sku),
+        variants.join(ProductList, (ProductList.product_id == CatalogueVariant.scalev_id) & ~is_product),
+        by_product.join(ProductList, ProductList.product_id == CatalogueProduct.scalev_id),
+        by_product.join(ProductList, ProductList.product_id == CatalogueProduct.uuid),
+    )
+    return union(*(way.where(ProductList.active) for way in ways))
+
+
+def _new_goods(
+    named: InstrumentedAttribute[str | None], listed: InstrumentedAttribute[Any], since: datetime
+) -> Select[Any]:
+    newest = select(Lead.id, Lead.created_at).order_by(Lead.id.desc()).limit(_NEWEST_LEADS).subquery()
+    earlier_line, earlier_lead = aliased(OrderLine), aliased(Lead)
+    earlier = exists().where(
+        getattr(earlier_line, named.key) == named,
+        earlier_line.lead_id == earlier_lead.id,
+        earlier_lead.created_at <= since,
+    )
+    return (
+        select(OrderLine.id)
+        .join(newest, OrderLine.lead_id == newest.c.id)
+        .where(newest.c.created_at > since, named.is_not(None), ~exists().where(listed == named), ~earlier)
+        .limit(1)
+    )
 
 
 def _first(keys: Iterable[str | None], found: dict[str, ProductList]) -> ProductList | None:

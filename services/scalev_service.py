@@ -1,41 +1,64 @@
-"""Client for ScaleV's REST API v3, read-only, with the business's API key as Bearer token."""
+"""Client for ScaleV's REST API, read-only, with the business's API key as Bearer token.
 
-import json
+v3 is the one in use. v2 is for a business that ScaleV has not moved yet: another envelope, `last_id` instead of a
+cursor, orders under `orders` or `order` depending on its age (ScaleV docs, its SDK and spec). Both give the same rows.
+"""
+
 import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, TypeVar
 from urllib.parse import quote
 
+from services import scalev_shapes
 from services.clock import utc_now
 from services.contacts import clean_text, redact
 from services.errors import (
     VendorAuthError,
-    VendorError,
-    VendorForbidden,
     VendorNotFound,
     VendorRateLimited,
     VendorRefused,
     VendorUnreachable,
 )
 from services.http_session import Answer, HttpSession, retry_after
+from services.scalev_shapes import VENDOR, Bundle, Page, Product, SalesPerson, Store, Variant
 
-VENDOR = "ScaleV"
-PAGE_SIZE = 25  # the most that v3 gives (ScaleV's API catalogue)
+V3, V2 = "v3", "v2"
+VERSIONS = (V3, V2)
+PAGE_SIZE = 25  # the most that either version gives (ScaleV's API catalogue, v2's spec)
 MAX_PAGES = 400
 
-# ScaleV allows 100 calls in 10 s and 10,000 an hour per key (ScaleV docs). A few are left for other programs.
+# v3 allows 100 calls in 10 s and 10,000 an hour per key, v2 30 in 5 s (ScaleV docs). A few are left for other programs.
 BURST_CALLS = 90
 BURST_SECONDS = 10.0
+_BURSTS = {V3: (BURST_CALLS, BURST_SECONDS), V2: (27, 5.0)}
 # The longest pause taken on the spot; a longer one is the caller's to wait for.
 MAX_PAUSE = 15.0
 _HOUR = 3600.0
 
+# What rows of the order list are asked for. Without `columns` they lack handler, payment_method and others (observed by
+# integrators); with it, they may hold these and nothing else. `orderlines` may stay out all the same.
+ORDER_COLUMNS = (
+    "id,order_id,status,payment_status,payment_method,is_probably_spam,gross_revenue,created_at,last_updated_at,"
+    "paid_time,customer,destination_address,handler,store,financial_entity,payment_account_number,"
+    "payment_account_holder,total_quantity,orderlines"
+)
+
 _SYSTEM_ID = re.compile(r"[0-9]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_SCOPES = {"orders": "order:list and order:read", "stores": "store:list and store:read"}
+# Where a resource stands, the likelier place first. `stores/simplified` is in every version of the spec, `stores` not.
+_PATHS: dict[str, dict[str, tuple[str, ...]]] = {
+    V3: {"stores": ("stores/simplified", "stores")},
+    V2: {"stores": ("stores/simplified", "stores"), "orders": ("orders", "order")},
+}
+_CURSORS = {V3: "next_cursor", V2: "last_id"}
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -47,11 +70,16 @@ class KeyCheck:
 
 
 class ScalevClient:
-    """API v3 with one business's key. May be shared between threads.
+    """The API with one business's key. May be shared between threads.
 
-    :param base_url: without the version, e.g. `https://api.scalev.com`.
-    :param key: `sk_…` (all scopes) or `rk_…` (chosen scopes), as pasted by the user.
-    :param sleep, clock: for tests; seconds, as `time.sleep` and `time.monotonic`.
+    Every method raises a VendorError when ScaleV can't be asked; an empty list always is ScaleV's own word.
+
+    Args:
+        base_url: without the version, e.g. `https://api.scalev.com`.
+        key: `sk_…` (all scopes) or `rk_…` (chosen scopes), as pasted by the user.
+        version: `v3`, or `v2` for the legacy API.
+        pacer: from `shared_pacer`, so that all clients of a process together keep the pace; None is a pacer of its own.
+        sleep, clock: for tests; seconds, as `time.sleep` and `time.monotonic`.
     """
 
     def __init__(
@@ -59,33 +87,42 @@ class ScalevClient:
         base_url: str,
         key: str,
         *,
+        version: str = V3,
         session: HttpSession | None = None,
+        pacer: "Pacer | None" = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._key = clean_key(key)
+        self._version = version
         self._session = session or HttpSession()
-        self._pacer = Pacer(BURST_CALLS, BURST_SECONDS, sleep=sleep, clock=clock)
+        self._pacer = pacer or Pacer(*_BURSTS[version], sleep=sleep, clock=clock)
+        self._paths: dict[str, tuple[str, ...]] = {**_PATHS[version]}
+        self._asks_columns = True
 
     def check_key(self) -> KeyCheck:
         """Prove the key with the one call that every version of the API knows.
 
-        :raises VendorAuthError: wrong or expired key.
-        :raises VendorForbidden: the key lacks the stores' scope.
-        :raises VendorError: every other failure.
+        Raises:
+            VendorAuthError: wrong or expired key.
+            VendorForbidden: the key lacks the stores' scope.
+            VendorError: every other failure.
         """
-        page = _page(self._get("/v3/stores/simplified", {"page_size": "1"}))
-        return KeyCheck(tuple(clean_text(row.get("name"), 200) for row in page.rows), page.next_cursor is not None)
+        page = self._page("stores", {"page_size": "1"}, None)
+        return KeyCheck(tuple(clean_text(row.get("name"), 200) for row in page.rows), page.has_next)
+
+    # --- orders ---
 
     def get_order(self, order: str) -> dict[str, Any]:
-        """One order in ScaleV's REST shape, by its id (UUID or old number) or by its human order_id.
+        """Return one order in ScaleV's REST shape, by its id (UUID or old number) or by its human order_id.
 
         The route takes ids; that it takes an order_id as well was seen by integrators only, so when it does not, the
         list is asked for the id first.
 
-        :raises VendorNotFound: ScaleV does not know this order.
-        :raises VendorError: every other failure.
+        Raises:
+            VendorNotFound: ScaleV does not know this order.
+            VendorError: every other failure.
         """
         try:
             return self._get_order_by_id(order)
@@ -94,42 +131,149 @@ class ScalevClient:
                 raise
         return self._get_order_by_id(self._find_order(order))
 
+    def list_orders(self, *, since: datetime | None = None, next_cursor: str | None = None, **filters: object) -> Page:
+        """Return one page of the order list, newest `created_at` first.
+
+        The rows are dicts in the shape of `get_order`, cut down to ORDER_COLUMNS: `id` and `order_id` always, the rest
+        when ScaleV gives it; `orderlines` mostly not. `order_snapshot.read_order("order.updated", row)` reads them. A
+        ScaleV that refuses ORDER_COLUMNS is asked without; then `handler`, `payment_method` and more are missing.
+
+        Args:
+            since: leaves out rows created before this moment (ScaleV has no such filter); the page is the last one
+                when that leaves none of its rows. Rows without a readable `created_at` stay in.
+            next_cursor: of the page before, asked with the same filters (as `last_id` in v2); None is the first page.
+            filters: ScaleV's own, e.g. `status="pending"`, `draft_time_until=moment`, `columns="…"` to ask for others.
+
+        Raises:
+            VendorRefused: ScaleV does not take a filter or the cursor.
+            VendorError: every other failure.
+        """
+        params = {name: scalev_shapes.as_param(value) for name, value in filters.items()}
+        return scalev_shapes.newer(self._order_page(params, next_cursor), since)
+
+    def orders(
+        self, *, since: datetime | None = None, max_pages: int = MAX_PAGES, **filters: object
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows of `list_orders` page by page, each fetched only when it is wanted.
+
+        Raises:
+            VendorRefused: more than `max_pages` pages, or see `list_orders`.
+            VendorError: any other failure, never a silent end.
+        """
+
+        def fetch(cursor: str | None) -> Page:
+            return self.list_orders(since=since, next_cursor=cursor, **filters)
+
+        for page in scalev_shapes.walk(fetch, "orders", max_pages):
+            yield from page.rows
+
     def _get_order_by_id(self, order: str) -> dict[str, Any]:
-        found = _unwrap(self._get(f"/v3/orders/{_segment(order)}"))
+        found = self._single("orders", order)
         if not isinstance(found, dict) or not ("id" in found or "order_id" in found):
             raise VendorUnreachable(VENDOR, "the answer holds no readable order")
         return found
 
     def _find_order(self, order_id: str) -> str:
         # Only rows that really carry this order_id: a server that ignores the filter answers with other orders.
-        page = _page(self._get("/v3/orders", {"order_id": order_id, "page_size": str(PAGE_SIZE)}))
+        page = self._page("orders", {"order_id": order_id}, None)
         ids = [str(row["id"]) for row in page.rows if row.get("order_id") == order_id and row.get("id")]
         if not ids:
             raise VendorNotFound(VENDOR, "there is no such order")
         return ids[0]
 
-    def pages(
-        self, path: str, params: Mapping[str, str] | None = None, *, max_pages: int = MAX_PAGES
-    ) -> Iterator[list[dict[str, Any]]]:
-        """The rows of a list call, page by page (25 rows each), newest orders first.
+    def _order_page(self, filters: Mapping[str, str], cursor: str | None) -> Page:
+        if "columns" in filters or not self._asks_columns:
+            return self._page("orders", filters, cursor)
+        try:
+            return self._page("orders", {**filters, "columns": ORDER_COLUMNS}, cursor)
+        except VendorRefused:
+            # The names that `columns` takes are not documented. If it was something else, this is refused as well.
+            page = self._page("orders", filters, cursor)
+            self._asks_columns = False
+            return page
 
-        :param path: with the version, e.g. `/v3/orders`; ids in it go through `quote`.
-        :param params: filters, kept the same for all pages as ScaleV demands.
-        :raises VendorRefused: more than `max_pages` pages.
-        :raises VendorError: any failure, never a silent end of the list.
+    # --- catalogue ---
+
+    def stores(self) -> Iterator[Store]:
+        """Yield all stores."""
+        return self._records("stores", scalev_shapes.read_store)
+
+    def products(self) -> Iterator[Product]:
+        """Yield all products of the business; their variants come without SKU and price."""
+        return self._records("products", scalev_shapes.read_product)
+
+    def store_products(self, store_id: str) -> Iterator[Product]:
+        """Yield the products of one store, those of other businesses that it sells too; their variants are complete."""
+        return self._records(f"stores/{_segment(store_id)}/products", scalev_shapes.read_product)
+
+    def sales_people(self, store_id: str) -> Iterator[SalesPerson]:
+        """Yield the sales people of one store, which ScaleV wants by its integer id.
+
+        Raises:
+            VendorNotFound: no such store, or a ScaleV without this call (it is missing in one version of its spec).
         """
-        query = {"page_size": str(PAGE_SIZE), **(params or {})}
-        seen: set[str] = set()
-        for _ in range(max_pages):
-            page = _page(self._get(path, query))
+        return self._records(f"stores/{_segment(store_id)}/sales-people", scalev_shapes.read_sales_person)
+
+    def variant(self, variant_id: str) -> Variant:
+        """Return one variant, complete. Whether ScaleV takes a unique_id here is unknown: use the integer."""
+        return self._record("variants", variant_id, scalev_shapes.read_variant)
+
+    def bundles(self) -> Iterator[Bundle]:
+        """Yield all bundles, without their lines."""
+        return self._records("bundles", scalev_shapes.read_bundle)
+
+    def bundle(self, bundle_id: str) -> Bundle:
+        """Return one bundle with its lines and price options."""
+        return self._record("bundles", bundle_id, scalev_shapes.read_bundle)
+
+    # --- calls ---
+
+    def pages(
+        self, resource: str, params: Mapping[str, str] | None = None, *, max_pages: int = MAX_PAGES
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Yield the rows of a list call, page by page.
+
+        Args:
+            resource: the path without the version, e.g. `stores/5/products`; ids in it go through `quote`.
+            params: filters, kept the same for all pages as ScaleV demands.
+            max_pages: where to give up.
+
+        Raises:
+            VendorRefused: more than `max_pages` pages.
+            VendorError: any failure, never a silent end of the list.
+        """
+        for page in scalev_shapes.walk(lambda cursor: self._page(resource, params or {}, cursor), resource, max_pages):
             yield page.rows
-            if page.next_cursor is None:
-                return
-            if page.next_cursor in seen:
-                raise VendorUnreachable(VENDOR, f"the pages of {path} go round in a circle")
-            seen.add(page.next_cursor)
-            query["next_cursor"] = page.next_cursor
-        raise VendorRefused(VENDOR, f"{path} has more than {max_pages} pages")
+
+    def _records(self, resource: str, read: Callable[[scalev_shapes.Row], Record | None]) -> Iterator[Record]:
+        for rows in self.pages(resource):
+            yield from scalev_shapes.read_rows(rows, read, resource)
+
+    def _record(self, resource: str, name: str, read: Callable[[scalev_shapes.Row], Record | None]) -> Record:
+        found = self._single(resource, name)
+        return scalev_shapes.read_rows([found if isinstance(found, dict) else {}], read, resource)[0]
+
+    def _single(self, resource: str, name: str) -> object:
+        return scalev_shapes.unwrap(self._ask(resource, f"/{_segment(name)}"))
+
+    def _page(self, resource: str, params: Mapping[str, str], cursor: str | None) -> Page:
+        query = {**params, "page_size": params.get("page_size", str(PAGE_SIZE))}
+        if cursor:
+            query[_CURSORS[self._version]] = cursor
+        return scalev_shapes.read_page(self._ask(resource, "", query))
+
+    def _ask(self, resource: str, rest: str = "", params: Mapping[str, str] | None = None) -> Any:
+        """Return the parsed body of one call, from the first of the resource's places that is there."""
+        *earlier, last = self._paths.get(resource, (resource,))
+        for path in earlier:
+            with suppress(VendorNotFound):
+                return self._ask_at(resource, path, rest, params)
+        return self._ask_at(resource, last, rest, params)
+
+    def _ask_at(self, resource: str, path: str, rest: str, params: Mapping[str, str] | None) -> Any:
+        body = self._get(f"/{self._version}/{path}{rest}", params)
+        self._paths[resource] = (path,)  # it is there: from now on a 404 is a word about the record
+        return body
 
     def _get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """The parsed body of one call; a 429 is waited out once if the wait is short."""
@@ -151,11 +295,13 @@ class ScalevClient:
         return answer
 
     def _read(self, path: str, answer: Answer) -> Any:
-        body = _json(answer.text)
-        if not 200 <= answer.status < 300:
-            raise _as_error(path, answer, redact(_words(body), self._key))
+        body = scalev_shapes.parse(answer.text)
+        status = scalev_shapes.status_of(answer.status, body)
+        if not 200 <= status < 300:
+            words = redact(scalev_shapes.reason(body), self._key)
+            raise scalev_shapes.as_error(path, status, words, retry_after(answer.headers))
         if body is None:
-            raise VendorUnreachable(VENDOR, f"the answer to GET {path} cannot be read", status=answer.status)
+            raise VendorUnreachable(VENDOR, f"the answer to GET {path} cannot be read", status=status)
         return body
 
 
@@ -205,6 +351,12 @@ class Pacer:
             self._calls.append(self._clock())
 
 
+@lru_cache(maxsize=8)
+def shared_pacer(base_url: str, key: str, version: str) -> Pacer:
+    """Return this process's one pacer for a key: jobs run side by side, and ScaleV counts their calls together."""
+    return Pacer(*_BURSTS[version], sleep=time.sleep, clock=time.monotonic)
+
+
 def allowance_pause(answer: Answer) -> float:
     """Seconds to stay silent after this answer: 0 while ScaleV still has allowance for us.
 
@@ -228,70 +380,8 @@ def _until_reset(value: str) -> float:
     return min(max(seconds, 0.0), _HOUR)
 
 
-@dataclass(frozen=True)
-class _Page:
-    rows: list[dict[str, Any]]
-    next_cursor: str | None
-
-
-def _page(body: Any) -> _Page:
-    """One page of a list: paged with a cursor, or everything at once (ScaleV's API catalogue)."""
-    rows = body.get("data") if isinstance(body, dict) else None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise VendorUnreachable(VENDOR, "the answer holds no readable list")
-    cursor = body.get("next_cursor")
-    has_next = body.get("has_next", cursor is not None)
-    if has_next and not (isinstance(cursor, str) and cursor):
-        raise VendorUnreachable(VENDOR, "the answer promises a next page without saying where")
-    return _Page(rows, cursor if has_next else None)
-
-
-def _unwrap(body: Any) -> Any:
-    """v3 gives a single object bare; v2, and perhaps others, put it into an envelope under `data`."""
-    if isinstance(body, dict) and "id" not in body and isinstance(body.get("data"), dict):
-        return body["data"]
-    return body
-
-
 def _segment(value: str) -> str:
     """One path segment; dots alone would climb to another endpoint."""
     if not value.strip(". "):
-        raise VendorNotFound(VENDOR, "an order without an id cannot be looked up")
+        raise VendorNotFound(VENDOR, "what has no id cannot be looked up")
     return quote(value, safe="")
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _words(body: Any) -> str:
-    """The reason in ScaleV's error body: `error` (text or object), `message` or `errors` by field."""
-    if not isinstance(body, dict):
-        return ""
-    for name in ("message", "error", "errors"):
-        if value := body.get(name):
-            return clean_text(value if isinstance(value, str) else json.dumps(value), 300)
-    return ""
-
-
-def _as_error(path: str, answer: Answer, words: str) -> VendorError:
-    status, where = answer.status, f"GET {path}"
-    if status == 401:
-        return VendorAuthError(VENDOR, f"the API key was refused: {words or 'HTTP 401'}", status=status)
-    if status == 403 and words:
-        return VendorForbidden(VENDOR, f"the API key may not use {where}: {_missing_scope(path)}", status=status)
-    if status == 404:
-        return VendorNotFound(VENDOR, f"{where}: {words or 'not found'}", status=status)
-    # A 403 without ScaleV's own words is a web page of whatever guards its servers.
-    if status in (403, 408) or not 400 <= status < 500:
-        wait = retry_after(answer.headers)
-        return VendorUnreachable(VENDOR, f"{where} answered HTTP {status}", retry_after=wait, status=status)
-    return VendorRefused(VENDOR, f"{where}: {words or f'HTTP {status}'}", status=status)
-
-
-def _missing_scope(path: str) -> str:
-    scopes = _SCOPES.get(path.split("/")[2])
-    return f"give it {scopes}" if scopes else "a scope is missing"
