@@ -6,7 +6,8 @@ from typing import Any
 
 from models import db
 from services.errors import VendorError, VendorNotFound
-from services.mailketing_service import AddResult, AnswerKind, Credits
+from services.mailketing_service import AddResult, AnswerKind, Credits, MailketingList
+from services.scalev_shapes import Page
 
 OK = AddResult(AnswerKind.OK, "Subscriber added", 200, 12, raw='{"status":"success"}')
 DUPLICATE = AddResult(AnswerKind.DUPLICATE, "Already in list", 200, 12)
@@ -58,6 +59,10 @@ class FakeMailketing:
             raise self.balance
         return Credits(self.balance, "owner@example.com")
 
+    def lists(self) -> list[MailketingList]:
+        _assert_no_transaction()
+        return [MailketingList(list_id, f"List {list_id}") for list_id in sorted(self.members)]
+
     def doubles(self) -> list[tuple[str, str]]:
         """The (list, address) pairs that were added more than once."""
         pairs = [(list_id, email) for list_id, emails in self.members.items() for email in emails]
@@ -89,6 +94,13 @@ class FakeScalev:
         if order not in self.orders:
             raise VendorNotFound("ScaleV", "there is no such order", status=404)
         return self.orders[order]
+
+    def list_orders(self, **_filters: object) -> Page:
+        """No order that a webhook has not told already."""
+        _assert_no_transaction()
+        if self.error is not None:
+            raise self.error
+        return Page([], None)
 
     def check_key(self) -> None:
         _assert_no_transaction()

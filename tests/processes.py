@@ -57,9 +57,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until(
-    ask: Callable[[], _T], what: str, seconds: float = PATIENCE, log: Callable[[], str] = lambda: ""
-) -> _T:
+def wait_until(ask: Callable[[], _T], what: str, seconds: float = PATIENCE, log: Callable[[], str] = lambda: "") -> _T:
     """The first true answer; a test fails with `what`, and the log as it is by then, when none comes in time."""
     until = time.monotonic() + seconds
     while not (answer := ask()):
@@ -166,16 +164,14 @@ class Output:
 
 def run_python(*arguments: str, env: Mapping[str, str], stdin: str = "", cwd: Path = ROOT) -> Output:
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=cwd, env=env, input=stdin, capture_output=True, text=True, timeout=120
+        [sys.executable, *arguments], cwd=cwd, env=env, input=stdin, capture_output=True, text=True, timeout=60
     )
     return Output(done.returncode, done.stdout, done.stderr)
 
 
 def run_flask(instance: Path, *arguments: str, stdin: str = "", **variables: str) -> Output:
     """`flask --app app …` in a process of its own."""
-    return run_python(
-        "-m", "flask", "--app", "app", *arguments, env=environment(instance, **variables), stdin=stdin
-    )
+    return run_python("-m", "flask", "--app", "app", *arguments, env=environment(instance, **variables), stdin=stdin)
 
 
 def rows(instance: Path, query: str, *values: object) -> list[tuple[Any, ...]]:

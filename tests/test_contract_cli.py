@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 
 from config import Config
-from models import ArchiveReason, DeliveryStatus, EventStatus, LeadStatus, User, WebhookEvent, db, transaction
+from models import ArchiveReason, DeliveryStatus, EventStatus, LeadStatus, Lease, User, WebhookEvent, db, transaction
 from services import settings_service, user_service
 from services.clock import utc_now
 from services.errors import UserError
@@ -63,13 +63,34 @@ def table(text: str) -> list[dict[str, str]]:
 # --- Usage ------------------------------------------------------------------------------------------------------------
 
 WRONG_USAGE = [
-    "users create", "users create a@example.com", "users create a@example.com --role boss", "users nonsense",
-    "users reset-password", "settings set", "settings set timezone", "settings set a b c", "settings show more",
-    "product-lists add", "product-lists add --name A", "product-lists add --product-id A",
-    "product-lists add --name A --product-id B --days soon", "product-lists list --format xml",
-    "leads export --status open", "leads export --format xls", "leads export more", "jobs run", "jobs run nonsense",
-    "jobs run deliver all", "events replay", "events replay first", "events list --status new", "deliveries retry",
-    "deliveries retry 1 --all-failed", "deliveries retry one", "deliveries list --status open", "worker --nonsense",
+    "users create",
+    "users create a@example.com",
+    "users create a@example.com --role boss",
+    "users nonsense",
+    "users reset-password",
+    "settings set",
+    "settings set timezone",
+    "settings set a b c",
+    "settings show more",
+    "product-lists add",
+    "product-lists add --name A",
+    "product-lists add --product-id A",
+    "product-lists add --name A --product-id B --days soon",
+    "product-lists list --format xml",
+    "leads export --status open",
+    "leads export --format xls",
+    "leads export more",
+    "jobs run",
+    "jobs run nonsense",
+    "jobs run deliver all",
+    "events replay",
+    "events replay first",
+    "events list --status new",
+    "deliveries retry",
+    "deliveries retry 1 --all-failed",
+    "deliveries retry one",
+    "deliveries list --status open",
+    "worker --nonsense",
 ]
 
 
@@ -110,18 +131,16 @@ def test_what_is_refused_ends_with_1_and_one_line(run: Any, arguments: str, stdi
     assert done.out == ""
 
 
-@pytest.mark.parametrize("arguments", ["product-lists add --name= --product-id=B", "product-lists add --name=A --product-id="])
-def test_a_product_list_needs_its_name_and_id(run: Any, arguments: str) -> None:
-    assert run(*arguments.split()).code == 1
+@pytest.mark.parametrize("options", ["--name= --product-id=B", "--name=A --product-id="])
+def test_a_product_list_needs_its_name_and_id(run: Any, options: str) -> None:
+    assert run("product-lists", "add", *options.split()).code == 1
 
 
 # --- Accounts ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
-def test_an_account_gets_the_password_of_standard_input_without_its_line_end(
-    run: Any, app: Flask, ending: str
-) -> None:
+def test_an_account_gets_the_password_of_standard_input_without_its_line_end(run: Any, app: Flask, ending: str) -> None:
     assert run("users", "create", "Siti@Example.com", "--role", "cs", stdin=f" kopi susu {ending}").code == 0
     user = user_service.authenticate("siti@example.com", " kopi susu ", "127.0.0.1", utc_now())
     assert user.role.value == "cs"
@@ -153,8 +172,13 @@ def test_settings_are_shown_by_name_and_secrets_by_their_last_four(run: Any) -> 
     shown = run("settings", "show").out
     names = [line.partition("=")[0] for line in shown.splitlines()]
     assert {
-        "scalev_api_key", "scalev_webhook_secret", "mailketing_api_key", "follow_up_days", "check_interval_minutes",
-        "timezone", "canceled_policy",
+        "scalev_api_key",
+        "scalev_webhook_secret",
+        "mailketing_api_key",
+        "follow_up_days",
+        "check_interval_minutes",
+        "timezone",
+        "canceled_policy",
     } <= set(names)
     assert "sk_live_0123456789" not in shown
     assert SHARED_SECRET not in shown
@@ -171,8 +195,11 @@ def test_a_short_secret_is_not_shown_at_all(run: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("follow_up_days", "14"), ("check_interval_minutes", "5"), ("timezone", "Asia/Makassar"),
-        ("canceled_policy", "archive"), ("calls_per_second", "0.5"),
+        ("follow_up_days", "14"),
+        ("check_interval_minutes", "5"),
+        ("timezone", "Asia/Makassar"),
+        ("canceled_policy", "archive"),
+        ("calls_per_second", "0.5"),
     ],
 )
 def test_a_setting_stays_as_it_was_set(run: Any, name: str, value: str) -> None:
@@ -206,12 +233,17 @@ def test_new_follow_up_days_are_counted_for_open_leads(run: Any, app: Flask) -> 
 
 
 def test_a_product_list_is_added_once_and_listed(run: Any) -> None:
-    add = "product-lists add --name Madu --product-id V1 --not-closing 103 --follow-up 101 --closing 102 --days 5".split()
-    assert run(*add).code == 0
-    assert run(*add).code == 1
+    options = "--name Madu --product-id V1 --not-closing 103 --follow-up 101 --closing 102 --days 5".split()
+    assert run("product-lists", "add", *options).code == 0
+    assert run("product-lists", "add", *options).code == 1
     row = table(run("product-lists", "list").out)[0]
     assert (row["name"], row["product_id"], row["follow_up"], row["closing"], row["not_closing"], row["days"]) == (
-        "Madu", "V1", "101", "102", "103", "5"
+        "Madu",
+        "V1",
+        "101",
+        "102",
+        "103",
+        "5",
     )
     assert json.loads(run("product-lists", "list", "--format", "json").out)[0]["product_id"] == "V1"
 
@@ -247,7 +279,7 @@ def test_events_that_wait_for_their_order_are_no_leads(run: Any) -> None:
     assert json.loads(run("leads", "export", "--format", "json").out) == []
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\n"])
 def test_no_cell_of_a_csv_is_a_formula_and_json_is_left_alone(run: Any, start: str) -> None:
     hostile = f"{start}cmd|' /C calc'!A0"
     lead = builders.make_lead(name=hostile, product_name=hostile, store_name=hostile, handler_name=hostile)
@@ -255,7 +287,7 @@ def test_no_cell_of_a_csv_is_a_formula_and_json_is_left_alone(run: Any, start: s
     for command in ("leads export", "deliveries list"):
         cells = [cell for row in table(run(*command.split()).out) for cell in row.values()]
         assert f"'{hostile}" in cells
-        assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))] == []
+        assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\n"))] == []
     assert json.loads(run("leads", "export", "--format", "json").out)[0]["name"] == hostile
 
 
@@ -271,8 +303,7 @@ def test_a_job_with_nothing_to_do_says_so_in_one_line(run: Any, name: str) -> No
 
 def test_a_job_does_all_that_is_due_whoever_holds_the_lease(run: Any, app: Flask) -> None:
     with transaction() as session:
-        until = (utc_now() + timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S.%f")
-        session.execute(db.text("INSERT INTO leases (name, owner, until) VALUES ('scheduler', 'x', :at)"), {"at": until})
+        session.add(Lease(name="scheduler", owner="another", until=utc_now() + timedelta(hours=1)))
     leads = [builders.make_lead(due_at=utc_now() - timedelta(minutes=1)) for _ in range(30)]
     assert "30 moved" in run("jobs", "run", "check-expired-leads").out
     assert {lead.status for lead in leads} == {LeadStatus.NOT_CLOSING}
@@ -305,7 +336,13 @@ def test_deliveries_have_the_contract_s_columns_first_in_both_formats(run: Any) 
     assert text.splitlines()[0].split(",")[:7] == DELIVERY_COLUMNS
     row = table(text)[0]
     assert [row[name] for name in DELIVERY_COLUMNS] == [
-        delivery.lead.order_id, "not_closing", "103", delivery.email, "pending", "", "2"
+        delivery.lead.order_id,
+        "not_closing",
+        "103",
+        delivery.email,
+        "pending",
+        "",
+        "2",
     ]
     assert list(json.loads(run("deliveries", "list", "--format", "json").out)[0])[:7] == DELIVERY_COLUMNS
     assert table(run("deliveries", "list", "--status", "failed").out) == []
@@ -313,7 +350,8 @@ def test_deliveries_have_the_contract_s_columns_first_in_both_formats(run: Any) 
 
 @pytest.mark.parametrize("status", [DeliveryStatus.FAILED, DeliveryStatus.PENDING, DeliveryStatus.SKIPPED])
 def test_a_retry_makes_a_delivery_due_now_with_its_tries_at_0(run: Any, status: DeliveryStatus) -> None:
-    delivery = builders.make_delivery(status=status, tries=5, next_attempt_at=utc_now() + timedelta(days=1), reason="retry")
+    tomorrow = utc_now() + timedelta(days=1)
+    delivery = builders.make_delivery(status=status, tries=5, next_attempt_at=tomorrow, reason="retry")
     assert run("deliveries", "retry", str(delivery.id)).code == 0
     assert (delivery.status, delivery.tries) == (DeliveryStatus.PENDING, 0)
     assert delivery.next_attempt_at is not None
@@ -378,3 +416,11 @@ def test_an_export_into_a_pipe_that_closes_is_no_trouble(tmp_path: Path) -> None
         assert process.stdout and process.stderr
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="`db` is Flask-Migrate's own group, which lets the driver's error through")
+def test_migrating_a_database_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    done = run_flask(tmp_path / "instance", "db", "upgrade", DATABASE_URL="postgres://user@127.0.0.1:1/leads")
+    assert done.code == 1
+    check_manners(done)

@@ -5,6 +5,7 @@ import http.client
 import json
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -21,7 +22,7 @@ from sqlalchemy import event
 
 from app import create_app
 from config import DATABASE_FILE, Config
-from models import EventStatus, Heartbeat, WebhookEvent, db, transaction
+from models import AccountHold, EventStatus, Heartbeat, WebhookEvent, db, transaction
 from services import settings_service
 from services.clock import utc_now
 from tests import builders
@@ -199,12 +200,31 @@ def test_the_content_type_does_not_matter(program: Program, content_type: str | 
 
 
 NOT_WEBHOOKS = [
-    b"", b" ", b"{", b"not json", b"[]", b"[{}]", b'"text"', b"1", b"null", b"true", b"{}", b'{"data": {}}',
-    b'{"event": ""}', b'{"event": "   "}', b'{"event": null}', b'{"event": 7}', b'{"event": ["order.created"]}',
-    b'{"event": {"name": "order.created"}}', b'{"event": "order.created", "data": {"gross_revenue": NaN}}',
+    b"",
+    b" ",
+    b"{",
+    b"not json",
+    b"[]",
+    b"[{}]",
+    b'"text"',
+    b"1",
+    b"null",
+    b"true",
+    b"{}",
+    b'{"data": {}}',
+    b'{"event": ""}',
+    b'{"event": "   "}',
+    b'{"event": null}',
+    b'{"event": 7}',
+    b'{"event": ["order.created"]}',
+    b'{"event": {"name": "order.created"}}',
+    b'{"event": "order.created", "data": {"gross_revenue": NaN}}',
     b'{"event": "order.created", "data": {"gross_revenue": Infinity}}',
-    b'{"event": "order.created", "data": {"gross_revenue": -Infinity}}', b'{"event": "order.created"} and more',
-    b"\xff\xfe{}", b'{"event": "\x01"}', b"{'event': 'order.created'}",
+    b'{"event": "order.created", "data": {"gross_revenue": -Infinity}}',
+    b'{"event": "order.created"} and more',
+    b"\xff\xfe{}",
+    b'{"event": "\x01"}',
+    b"{'event': 'order.created'}",
 ]
 
 
@@ -332,17 +352,21 @@ def test_the_previous_secret_ends_after_72_hours(app: Flask, client: FlaskClient
 
 
 @pytest.mark.slow
-def test_a_locked_database_answers_503_and_the_same_event_is_accepted_later(tmp_path: Path) -> None:
+def test_a_locked_database_answers_503_in_time_and_the_same_events_are_accepted_later(tmp_path: Path) -> None:
     with running(tmp_path / "instance", SCALEV_WEBHOOK_SECRET=SHARED_SECRET) as program:
-        body = order_created()
+        bodies = [order_created() for _ in range(8)]
         with closing(sqlite3.connect(program.instance / DATABASE_FILE, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            answer = program.send(body)
+            begin = time.monotonic()
+            with ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(program.send, bodies))
+            took = time.monotonic() - begin
             other.execute("ROLLBACK")
-        assert answer.status_code == 503
-        assert int(answer.headers["Retry-After"]) > 0
-        assert stored(program, body["unique_id"]) == []
-        assert program.send(body).json() == {"status": "accepted"}
+        assert [answer.status_code for answer in answers] == [503] * 8
+        assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+        assert took < 15, "they wait for each other"
+        assert program.rows("select count(*) from webhook_events") == [(0,)]
+        assert [program.send(body).json()["status"] for body in bodies] == ["accepted"] * 8
 
 
 def test_a_read_only_database_answers_503(app: Flask, client: FlaskClient) -> None:
@@ -416,10 +440,7 @@ def test_health_is_degraded_when_a_person_should_look(app: Flask, client: FlaskC
         builders.make_event(status=EventStatus.DEAD)
     elif trouble == "hold":
         with transaction() as session:
-            session.execute(
-                db.text("INSERT INTO account_hold (reason, since, checked_at) VALUES ('no credits', :at, :at)"),
-                {"at": "2026-11-22 00:00:00.000000"},
-            )
+            session.add(AccountHold(reason="No Credits", since=builders.NOW, checked_at=builders.NOW))
     elif trouble == "late scheduler":
         app.extensions["started_at"] = utc_now() - timedelta(hours=1)
     else:

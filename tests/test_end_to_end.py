@@ -137,8 +137,7 @@ def test_a_payment_whose_webhook_was_lost_is_found_before_the_lead_expires(progr
 @pytest.mark.slow
 def test_a_payment_after_the_transfer_brings_the_buyer_to_the_closing_list(program: Program, sandbox: Sandbox) -> None:
     order_id, email = place(sandbox, "dewi", age_days=9)
-    run_job(program, "check-expired-leads")
-    run_job(program, "deliver")
+    run_job(program, "all")
     sandbox.act(order_id, "pay")
     run_job(program, "deliver")
     assert status_of(program, order_id) == "closing"
@@ -161,7 +160,6 @@ def test_a_cod_order_on_its_way_is_not_chased_and_closes_when_completed(program:
 def test_events_sent_again_change_nothing(program: Program, sandbox: Sandbox) -> None:
     order_id, email = place(sandbox, "wulan", age_days=1)
     sandbox.act(order_id, "pay")
-    run_job(program, "deliver")
     before = program.rows("select * from lead_history join leads on leads.id = lead_id where order_id = ?", order_id)
     sandbox.replay(order_id=order_id, count=5)
     event_id = program.rows("select min(id) from webhook_events where order_id = ?", order_id)[0][0]
@@ -178,9 +176,8 @@ def test_events_sent_again_change_nothing(program: Program, sandbox: Sandbox) ->
 def test_an_order_of_an_unmapped_product_waits_until_its_product_list_is_added(
     program: Program, sandbox: Sandbox
 ) -> None:
-    order_id, email = place(sandbox, "maya", age_days=8, product="MK250")
-    run_job(program, "check-expired-leads")
-    run_job(program, "deliver")
+    _, email = place(sandbox, "maya", age_days=8, product="MK250")
+    run_job(program, "all")
     assert lists_of(sandbox, email) == {}
     added = program.flask(
         "product-lists", "add", "--name", "Klanceng", "--product-id", "MK250", "--not-closing", LIST_NOT_CLOSING
@@ -220,8 +217,9 @@ def test_the_program_alone_does_the_whole_job_by_its_clock(tmp_path: Path, sandb
     }
     with running(tmp_path / "instance", **variables) as program:
         sandbox.connect(program)
-        program.flask("product-lists", "add", "--name", "Madu", "--product-id", "MH500", "--not-closing",
-                      LIST_NOT_CLOSING)
+        program.flask(
+            "product-lists", "add", "--name", "Madu", "--product-id", "MH500", "--not-closing", LIST_NOT_CLOSING
+        )
         _, email = place(sandbox, "indah", age_days=8)
     with running(tmp_path / "instance", **variables, SCHEDULER_ENABLED="1") as program:
         wait_until(lambda: lists_of(sandbox, email), "the clock to do it", 30, lambda: program.log)
@@ -451,9 +449,7 @@ def due_lead(app: Flask, client: FlaskClient) -> Lead:
 
 
 @pytest.mark.parametrize("mode", SCALEV_FAILURES)
-def test_a_lead_waits_while_scalev_cannot_be_asked(
-    app: Flask, vendors: Sandbox, due_lead: Lead, mode: str
-) -> None:
+def test_a_lead_waits_while_scalev_cannot_be_asked(app: Flask, vendors: Sandbox, due_lead: Lead, mode: str) -> None:
     vendors.switch(mode, vendor="scalev", retry_after=1)
     done = run(app, "check-expired-leads")
     assert (due_lead.status, done.code) == (LeadStatus.FOLLOW_UP, 1)

@@ -1,12 +1,15 @@
 """Every page: sound, safe, kept or not kept, in both languages; what goes wrong is told in plain words."""
 
+from dataclasses import replace
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
+from werkzeug.security import generate_password_hash
 
 from app import create_app
-from config import Config
+from config import DEMO_EMAIL, DEMO_PASSWORD, Config
 from models import (
     AccountHold,
     UserRole,
@@ -14,7 +17,8 @@ from models import (
     transaction,
 )
 from routes import leads as leads_area
-from services import settings_service
+from services import settings_service, setup_service
+from services.setup_service import Vendor
 from tests.builders import (
     NOW,
     PASSWORD,
@@ -30,7 +34,7 @@ from tests.page_client import PageClient
 
 HOSTILE = "\"><script>alert('x')</script>\u202e"
 LIST_PAGES = ["/leads", "/deliveries", "/events", "/product-lists"]
-ALL_PAGES = ["/", *LIST_PAGES, "/settings", "/product-lists/new"]
+ALL_PAGES = ["/", *LIST_PAGES, "/settings", "/tools", "/product-lists/new"]
 
 
 # --- Every page ---
@@ -168,16 +172,27 @@ def test_a_database_that_fails_says_so_and_when_to_come_back(
 
 def test_the_dashboard_says_what_is_still_to_set_up(admin_pages: PageClient) -> None:
     page = admin_pages.get("/")
-    assert "Langkah berikut: Simpan signing secret ScaleV" in page.text
+    assert "Langkah berikut: Simpan dan tes API key ScaleV" in page.text and "0 dari 6 selesai" in page.text
     assert "http://localhost:5000/webhook/scalev" in page.html
-    assert "order.payment_status_changed" in page.text
+    assert "Settings > Developers > Webhooks" in page.text
+    assert page.text.count("order.") == 7 and "payment.received" in page.text
+    assert "Matikan integrasi Mailketing bawaan ScaleV" in page.text
+    assert {"/settings", "/product-lists", "/tools"} <= set(page.links)
 
 
 def test_the_dashboard_is_quiet_once_all_is_set_up(admin_pages: PageClient) -> None:
     keys = ["scalev_webhook_secret", "mailketing_api_key", "scalev_api_key"]
     settings_service.change(dict.fromkeys(keys, "a-long-enough-key"), NOW)
+    setup_service.record_key_test(Vendor.SCALEV, "a-long-enough-key", None, NOW)
     make_event()
     make_product_list()
+    make_lead()
+    page = admin_pages.get("/")
+    assert "Langkah berikut: Simpan dan tes API token Mailketing" in page.text and "5 dari 6 selesai" in page.text
+    assert "/webhook/scalev" not in page.html
+    setup_service.record_key_test(Vendor.MAILKETING, "a-long-enough-key", "Mailketing: Wrong API Token <b>", NOW)
+    assert "Wrong API Token &lt;b&gt;" in admin_pages.get("/").html
+    setup_service.record_key_test(Vendor.MAILKETING, "a-long-enough-key", None, NOW)
     assert "Langkah berikut" not in admin_pages.get("/").text
 
 
@@ -204,3 +219,17 @@ def test_the_demo_says_that_it_is_one(config: Config, migrated_file: object) -> 
     assert "http://localhost:5001" in pages.get("/").links
     with demo.app_context():
         db.engine.dispose()
+
+
+def test_the_demos_login_is_filled_in_and_no_others(app: Flask, pages: PageClient) -> None:
+    assert pages.get("/login").form("/login").values["password"] == ""
+    app.extensions["config"] = replace(app.extensions["config"], demo_url="http://localhost:5001")
+    make_user(DEMO_EMAIL, password_hash=generate_password_hash(DEMO_PASSWORD, method="pbkdf2:sha256:1"))
+    page = pages.get("/login?next=/leads")
+    assert DEMO_EMAIL in page.text and DEMO_PASSWORD in page.text
+    assert pages.send("/login?next=/leads", "/login").location == "/leads"
+
+
+def test_a_wrong_password_is_not_sent_back_in_the_demo(app: Flask, pages: PageClient) -> None:
+    app.extensions["config"] = replace(app.extensions["config"], demo_url="http://localhost:5001")
+    assert "a wrong one" not in pages.send("/login", "/login", status=200, password="a wrong one").html

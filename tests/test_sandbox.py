@@ -92,12 +92,17 @@ class Client:
 
     def scalev(self, path: str, key: str = KEY, **params: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {key}"}
-        return self.session.get(f"{self.base}/scalev{path}", params=params, headers=headers, timeout=5,
-                                allow_redirects=False)
+        return self.session.get(
+            f"{self.base}/scalev{path}", params=params, headers=headers, timeout=5, allow_redirects=False
+        )
 
     def mailketing(self, name: str, token: str = TOKEN, **fields: Any) -> requests.Response:
-        return self.session.post(f"{self.base}/mailketing/api/v1/{name}", data={"api_token": token} | fields,
-                                 timeout=5, allow_redirects=False)
+        return self.session.post(
+            f"{self.base}/mailketing/api/v1/{name}",
+            data={"api_token": token} | fields,
+            timeout=5,
+            allow_redirects=False,
+        )
 
     def add(self, email: str, **fields: Any) -> Any:
         return self.mailketing("addsubtolist", list_id=LIST_ID, email=email, **fields).json()
@@ -254,10 +259,15 @@ def test_a_page_never_holds_more_than_25_rows(client: Client) -> None:
     assert (len(page["data"]), page["page_size"], page["has_next"]) == (25, 25, True)
 
 
-@pytest.mark.parametrize("params", [
-    {"next_cursor": "bukan-kursor"}, {"page_size": "x"}, {"confirmed_time_since": "kemarin"},
-    {"search": "x", "search_field": "nope"},
-])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"next_cursor": "bukan-kursor"},
+        {"page_size": "x"},
+        {"confirmed_time_since": "kemarin"},
+        {"search": "x", "search_field": "nope"},
+    ],
+)
 def test_bad_parameters_are_answered_400(client: Client, params: dict[str, str]) -> None:
     response = client.scalev("/v3/orders", **params)
     assert response.status_code == 400
@@ -430,15 +440,18 @@ def test_lists_can_be_replaced_and_keep_their_subscribers(client: Client) -> Non
 # Switches
 
 
-@pytest.mark.parametrize(("mode", "status", "check"), [
-    ("refuse", 401, lambda r: r.json() == {"error": "Invalid API key"}),
-    ("wrong_token", 401, lambda r: r.json() == {"error": "API key has expired"}),
-    ("forbidden", 403, lambda r: r.json() == {"error": "Forbidden"}),
-    ("html", 200, lambda r: r.text.startswith("<!doctype html>")),
-    ("redirect", 301, lambda r: r.headers["Location"] == "/scalev/"),
-    ("rate_limit", 429, lambda r: r.headers["Retry-After"] == "5" and r.text == "Too Many Requests"),
-    ("server_error", 500, lambda r: r.headers["Content-Type"].startswith("text/plain")),
-])
+@pytest.mark.parametrize(
+    ("mode", "status", "check"),
+    [
+        ("refuse", 401, lambda r: r.json() == {"error": "Invalid API key"}),
+        ("wrong_token", 401, lambda r: r.json() == {"error": "API key has expired"}),
+        ("forbidden", 403, lambda r: r.json() == {"error": "Forbidden"}),
+        ("html", 200, lambda r: r.text.startswith("<!doctype html>")),
+        ("redirect", 301, lambda r: r.headers["Location"] == "/scalev/"),
+        ("rate_limit", 429, lambda r: r.headers["Retry-After"] == "5" and r.text == "Too Many Requests"),
+        ("server_error", 500, lambda r: r.headers["Content-Type"].startswith("text/plain")),
+    ],
+)
 def test_scalev_fails_as_switched(
     client: Client, mode: str, status: int, check: Callable[[requests.Response], bool]
 ) -> None:
@@ -450,16 +463,19 @@ def test_scalev_fails_as_switched(
     assert client.scalev("/v3/orders").status_code == 200
 
 
-@pytest.mark.parametrize(("mode", "status", "text"), [
-    ("refuse", 403, "<h1>403 Forbidden</h1>"),
-    ("failed", 200, '{"status": "failed", "response": "Blacklisted"}'),
-    ("no_credits", 200, '{"status": "failed", "response": "No Credits, Please Top Up"}'),
-    ("wrong_token", 200, '{"status": "failed", "response": "User Not Found or Wrong API Token"}'),
-    ("html", 200, "<!doctype html>"),
-    ("redirect", 301, "<!doctype html>"),
-    ("rate_limit", 429, "Too Many Requests"),
-    ("server_error", 500, "Internal Server Error"),
-])
+@pytest.mark.parametrize(
+    ("mode", "status", "text"),
+    [
+        ("refuse", 403, "<h1>403 Forbidden</h1>"),
+        ("failed", 200, '{"status": "failed", "response": "Blacklisted"}'),
+        ("no_credits", 200, '{"status": "failed", "response": "No Credits, Please Top Up"}'),
+        ("wrong_token", 200, '{"status": "failed", "response": "User Not Found or Wrong API Token"}'),
+        ("html", 200, "<!doctype html>"),
+        ("redirect", 301, "<!doctype html>"),
+        ("rate_limit", 429, "Too Many Requests"),
+        ("server_error", 500, "Internal Server Error"),
+    ],
+)
 def test_mailketing_fails_as_switched_and_adds_nobody(client: Client, mode: str, status: int, text: str) -> None:
     client.switch("mailketing", mode, reason="Blacklisted")
     response = client.mailketing("addsubtolist", list_id=LIST_ID, email="a@example.com")
@@ -534,10 +550,16 @@ def test_switches_can_be_listed_and_cleared_by_vendor_or_id(client: Client) -> N
     assert [switch["vendor"] for switch in client.control("GET", "/switches")] == ["mailketing"]
 
 
-@pytest.mark.parametrize("body", [
-    {"vendor": "x", "mode": "html"}, {"vendor": "scalev", "mode": "failed"},
-    {"vendor": "scalev", "mode": "html", "times": "x"}, {"vendor": "scalev", "mode": "html", "nope": 1}, [],
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"vendor": "x", "mode": "html"},
+        {"vendor": "scalev", "mode": "failed"},
+        {"vendor": "scalev", "mode": "html", "times": "x"},
+        {"vendor": "scalev", "mode": "html", "nope": 1},
+        [],
+    ],
+)
 def test_a_bad_switch_is_refused(client: Client, body: Any) -> None:
     response = client.session.post(f"{client.base}/_control/switches", json=body, timeout=5)
     assert response.status_code == 400
@@ -585,19 +607,22 @@ def test_digital_free_and_draft_orders_look_as_they_should(client: Client, recei
     assert bundle["final_variants"] == {"Madu Hutan 500 ml": 1, "Propolis 30 ml": 2}
 
 
-@pytest.mark.parametrize(("action", "names", "field", "value"), [
-    ("pay", ["order.payment_status_changed", "payment.received"], "payment_status", "paid"),
-    ("settle", ["order.payment_status_changed", "payment.received"], "payment_status", "settled"),
-    ("conflict", ["order.payment_status_changed", "payment.failed"], "payment_status", "conflict"),
-    ("confirm", ["order.status_changed"], "status", "confirmed"),
-    ("process", ["order.status_changed"], "status", "in_process"),
-    ("ready", ["order.status_changed"], "status", "ready"),
-    ("ship", ["order.status_changed"], "status", "shipped"),
-    ("cancel", ["order.status_changed"], "status", "canceled"),
-    ("spam", ["order.updated"], "is_probably_spam", True),
-    ("update", ["order.updated"], "status", "pending"),
-    ("epayment", ["order.epayment_created"], "payment_method", "qris"),
-])
+@pytest.mark.parametrize(
+    ("action", "names", "field", "value"),
+    [
+        ("pay", ["order.payment_status_changed", "payment.received"], "payment_status", "paid"),
+        ("settle", ["order.payment_status_changed", "payment.received"], "payment_status", "settled"),
+        ("conflict", ["order.payment_status_changed", "payment.failed"], "payment_status", "conflict"),
+        ("confirm", ["order.status_changed"], "status", "confirmed"),
+        ("process", ["order.status_changed"], "status", "in_process"),
+        ("ready", ["order.status_changed"], "status", "ready"),
+        ("ship", ["order.status_changed"], "status", "shipped"),
+        ("cancel", ["order.status_changed"], "status", "canceled"),
+        ("spam", ["order.updated"], "is_probably_spam", True),
+        ("update", ["order.updated"], "status", "pending"),
+        ("epayment", ["order.epayment_created"], "payment_method", "qris"),
+    ],
+)
 def test_an_action_changes_the_order_and_sends_its_webhooks(
     client: Client, receiver: Receiver, action: str, names: list[str], field: str, value: object
 ) -> None:
@@ -657,7 +682,12 @@ def test_a_deleted_order_is_announced_by_ids_only_and_gone(client: Client, recei
     (body,) = receiver.bodies
     assert body["event"] == "order.deleted"
     assert set(body["data"]) == {
-        "id", "payment_link_id", "is_from_payment_link", "order_id", "created_at", "last_updated_at"
+        "id",
+        "payment_link_id",
+        "is_from_payment_link",
+        "order_id",
+        "created_at",
+        "last_updated_at",
     }
     assert client.scalev(f"/v3/orders/{order['order_id']}").status_code == 404
     assert client.scalev("/v3/orders").json()["data"] == []
@@ -734,10 +764,17 @@ def test_an_order_and_its_events_can_be_read_back(client: Client, receiver: Rece
     assert json.loads(event["body"]) == receiver.bodies[0]
 
 
-@pytest.mark.parametrize(("body", "status"), [
-    ({"product": "tidak ada"}, 404), ({"handler": "siapa"}, 404), ({"nope": 1}, 400), ({"quantity": 0}, 400),
-    ({"at": "kemarin"}, 400), ([1], 400),
-])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"product": "tidak ada"}, 404),
+        ({"handler": "siapa"}, 404),
+        ({"nope": 1}, 400),
+        ({"quantity": 0}, 400),
+        ({"at": "kemarin"}, 400),
+        ([1], 400),
+    ],
+)
 def test_a_bad_order_is_refused(client: Client, body: Any, status: int) -> None:
     response = client.session.post(f"{client.base}/_control/orders", json=body, timeout=5)
     assert response.status_code == status
