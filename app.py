@@ -18,8 +18,9 @@ import routes
 import server
 from config import BASE_DIR, Config, ConfigError
 from models import db, engine_options
-from services import keys
+from services import keys, settings_service
 from services.clock import utc_now
+from services.settings_service import InvalidSetting
 
 MAX_FORM_BYTES = 4 * 1024 * 1024
 
@@ -33,7 +34,7 @@ def create_app(config: Config | None = None) -> Flask:
     """
     config = config or read_config()
     logs.set_up(config.log_level)
-    config.instance_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(config)
     app = Flask("app", root_path=str(BASE_DIR), instance_path=str(config.instance_path))
     app.config.from_mapping(flask_settings(config))
     app.extensions["config"] = config
@@ -50,9 +51,23 @@ def create_app(config: Config | None = None) -> Flask:
 def read_config() -> Config:
     """Read the environment; a bad value ends the process with one line that names the variable."""
     try:
-        return Config.from_env()
+        config = Config.from_env()
     except ConfigError as error:
         raise SystemExit(f"Configuration: {error}") from error
+    for name in ("scalev_api_key", "scalev_webhook_secret", "mailketing_api_key"):
+        try:
+            settings_service.check(name, getattr(config, name) or "none")
+        except InvalidSetting as error:
+            raise SystemExit(f"Configuration: {name.upper()}: {error}") from error
+    return config
+
+
+def make_folder(config: Config) -> None:
+    """Make the instance folder; a place where there can be none ends the process with one line."""
+    try:
+        config.instance_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SystemExit(f"Configuration: INSTANCE_PATH can't be a folder: {error.strerror}.") from error
 
 
 def flask_settings(config: Config) -> dict[str, object]:

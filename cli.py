@@ -3,8 +3,10 @@
 import csv
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 import click
 from flask import Flask, current_app
@@ -12,37 +14,48 @@ from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
 import demo
+from models import db
 from services import (
     delivery_service,
     event_service,
     exports,
+    import_service,
     jobs,
     lead_service,
+    lease_service,
     product_list_service,
     schema,
     settings_service,
     user_service,
 )
 from services.clock import utc_now
-from services.errors import UserError
+from services.errors import UserError, VendorError
+from services.import_service import Plan, Progress
 from services.product_list_service import Fields
 from services.scheduler import Scheduler, wait_for_stop
 from services.statuses import DeliveryStatus, EventStatus, LeadStatus, UserRole
 
+CLI = "command line"
+_DAY = click.DateTime(["%Y-%m-%d"])
+_SHOW_EVERY = 1000
 _FORMAT = click.option("--format", "style", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
 
 
-class Commands(AppGroup):
-    """A group whose commands find a database that fits, and whose refusals are one line on standard error."""
+class _Guarded(click.Command):
+    """Finds a database that fits; refusals are one line on standard error."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             _prepare_database()
             return super().invoke(ctx)
-        except UserError as error:
+        except (UserError, VendorError) as error:
             raise click.ClickException(str(error)) from error
         except SQLAlchemyError as error:
             raise click.ClickException(f"The database fails: {type(error).__name__}") from error
+
+
+class Commands(_Guarded, AppGroup):
+    """A group of such commands."""
 
 
 def _prepare_database() -> None:
@@ -66,6 +79,7 @@ def set_up(app: Flask) -> None:
     """Put the commands into the application."""
     for group in GROUPS:
         app.cli.add_command(group)
+    app.cli.add_command(import_orders)
     app.cli.add_command(worker)
     app.cli.add_command(demo_command)
 
@@ -98,7 +112,7 @@ def reset_password(email: str) -> None:
 def show_settings() -> None:
     """Show all settings; of secrets the last 4 characters."""
     for name in settings_service.SETTINGS:
-        click.echo(f"{name}={settings_service.shown(name)}")
+        click.echo(f"{name}={_shown(name)}")
 
 
 @settings.command("set")
@@ -199,10 +213,108 @@ def retry_delivery(delivery_id: int | None, all_failed: bool) -> None:
         click.echo(f"delivery {delivery_id} is due now")
 
 
-@click.command("worker")
+@click.command("import-orders", cls=_Guarded)
+@click.option("--since", type=_DAY, help="First day of the orders, e.g. 2026-01-31.")
+@click.option("--until", type=_DAY, help="Last day; today when left out.")
+@click.option("--transfer-unpaid", is_flag=True, help="Also add the buyers of old unpaid orders to their lists.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--resume", "resumed_id", type=int, metavar="ID", help="Let a stopped import go on.")
+@click.option("--cancel", "cancelled_id", type=int, metavar="ID", help="Stop an import.")
+def import_orders(
+    since: datetime | None,
+    until: datetime | None,
+    transfer_unpaid: bool,
+    yes: bool,
+    resumed_id: int | None,
+    cancelled_id: int | None,
+) -> None:
+    """Import past orders: says what it would do, asks, and shows how far it is. Ctrl-C leaves it resumable."""
+    if sum(value is not None for value in (since, resumed_id, cancelled_id)) != 1:
+        raise click.UsageError("Give either --since, --resume or --cancel.")
+    if cancelled_id is not None:
+        import_service.cancel(cancelled_id, utc_now())
+        click.echo(f"import {cancelled_id} is cancelled")
+        return
+    if resumed_id is not None:
+        row_id = import_service.resume(resumed_id, utc_now()).id
+    else:
+        row_id = _plan_import(cast(datetime, since), until, transfer_unpaid, yes)
+    _follow_import(row_id)
+
+
+def _plan_import(since: datetime, until: datetime | None, transfer_unpaid: bool, yes: bool) -> int:
+    """Show what an import would do, ask, and begin it."""
+    now = utc_now()
+    last_day = until.date() if until else now.astimezone(settings_service.zone()).date()
+    begin, end = import_service.day_range(since.date(), last_day)
+    planned = import_service.plan(jobs.scalev(), begin, end, now, on_page=_show_counting)
+    for line in _describe_plan(planned, transfer_unpaid):
+        click.echo(line)
+    if not yes:
+        click.confirm("Begin?", abort=True)
+    row = import_service.start(begin, end, transfer_unpaid=transfer_unpaid, actor=CLI, now=utc_now())
+    return row.id
+
+
+def _show_counting(plan: Plan) -> None:
+    if plan.orders and plan.orders % _SHOW_EVERY == 0:
+        click.echo(f"{plan.orders} orders counted")
+
+
+def _describe_plan(plan: Plan, transfer_unpaid: bool) -> list[str]:
+    choice = f"their buyers ({plan.to_transfer}) are added to lists; every address that bounces costs 30 credits"
+    if not transfer_unpaid:
+        choice = f"recorded without transfer; --transfer-unpaid would add {plan.to_transfer} buyers to lists"
+    return [
+        f"{plan.orders} orders: {plan.to_record} new, {plan.changed} changed, {plan.known} known",
+        f"  paid: {plan.paid}, added to their closing list",
+        f"  within their follow-up days: {plan.open}, added to their follow-up list",
+        f"  spam: {plan.spam}, archived",
+        f"  old and unpaid: {plan.unpaid}, {choice}",
+    ]
+
+
+def _follow_import(import_id: int) -> None:
+    """Show an import's progress; the import is worked off here, or by the scheduler where one is active."""
+    click.echo(f"import {import_id} is running")
+    try:
+        if lease_service.is_held(utc_now()):
+            _watch_import(import_id)
+        else:
+            import_service.run(jobs.scalev(), import_id, on_step=_show_progress)
+    except (KeyboardInterrupt, VendorError) as error:
+        reason = str(error) or "Stopped."
+        again = f"flask --app app import-orders --resume {import_id}"
+        raise click.ClickException(f"{reason} The import can go on: {again}") from error
+    row = import_service.get(import_id)
+    click.echo(f"import {import_id} {row.status}: {row.seen} orders seen, {row.recorded} recorded")
+    if row.problem:
+        raise click.ClickException(row.problem)
+
+
+def _watch_import(import_id: int) -> None:
+    """Show what the scheduler does, until it has ended."""
+    shown = None
+    try:
+        while (progress := import_service.progress(import_service.get(import_id))).is_running:
+            if progress != shown:
+                _show_progress(progress)
+            shown = progress
+            db.session.rollback()  # the next look shall see what was written meanwhile
+            time.sleep(1)
+    except KeyboardInterrupt as stop:
+        cancel = f"flask --app app import-orders --cancel {import_id}"
+        raise click.ClickException(f"The import goes on in the background; to stop it: {cancel}") from stop
+
+
+def _show_progress(progress: Progress) -> None:
+    trouble = f" ({progress.problem})" if progress.problem else ""
+    click.echo(f"{progress.percent:3d} %  {progress.seen} orders seen, {progress.recorded} recorded{trouble}")
+
+
+@click.command("worker", cls=_Guarded)
 def worker() -> None:
     """Run the scheduled jobs without the web server, until stopped."""
-    schema.check()
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     scheduler = Scheduler(app)
     scheduler.start()
@@ -215,6 +327,14 @@ def worker() -> None:
 def demo_command() -> None:
     """Serve the program with stand-ins for ScaleV and Mailketing and sample data; no keys needed."""
     demo.run(current_app.extensions["create_app"])
+
+
+def _shown(name: str) -> str:
+    """One key that can't be read any more must not hide the other settings."""
+    try:
+        return settings_service.shown(name)
+    except UserError as error:
+        return f"({error})"
 
 
 def _read_password() -> str:

@@ -5,6 +5,7 @@ environment wins over `.env`, also when it is empty there.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +13,15 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 BASE_DIR = Path(__file__).resolve().parent
 DATABASE_FILE = "scalevxmailketing.db"
-MIN_PASSWORD_LENGTH = 8
+DEMO_EMAIL = "demo@example.com"
+DEMO_PASSWORD = "demo-demo"  # noqa: S105 (shown to everybody: the demo holds made-up people only)
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 256
+USER_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 
 _DRIVERS = {
     "postgres": "postgresql+psycopg",
@@ -70,7 +74,7 @@ class Config:
         Raises:
             ConfigError: a variable has a value that can't be used.
         """
-        file_values = dotenv_values(dotenv) if dotenv else {}
+        file_values = _read_file(dotenv) if dotenv else {}
         read = _Reader({**file_values, **(os.environ if environ is None else environ)})
         defaults = cls()
         config = cls(
@@ -102,8 +106,7 @@ class Config:
         """The database's URL with the driver that is installed with the program."""
         if not self.database_url:
             return f"sqlite:///{self.instance_path / DATABASE_FILE}"
-        url = make_url(self.database_url)
-        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+        url = _with_driver(self.database_url)
         if url.get_backend_name() == "mysql" and "charset" not in url.query:
             url = url.update_query_dict({"charset": "utf8mb4"})
         return url.render_as_string(hide_password=False)
@@ -135,7 +138,7 @@ class _Reader:
         text = self.text(name)
         if text is None:
             return default
-        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
             raise ConfigError(f"{name} must be a whole number from {low} to {high}.")
         return int(text)
 
@@ -158,6 +161,7 @@ class _Reader:
         try:
             parts = urlsplit(text)
             usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+            usable = usable and not re.search(r"\s", text)
         except ValueError:
             usable = False
         if not usable:
@@ -179,10 +183,22 @@ class _Reader:
         if text is None:
             return None
         try:
-            make_url(text)
-        except (ArgumentError, ValueError) as error:
+            _with_driver(text).get_dialect().import_dbapi()
+        except (ArgumentError, ValueError, ImportError) as error:
             raise ConfigError(f"{name} must be a database URL such as postgresql://user@host/name.") from error
         return text
+
+
+def _read_file(path: Path) -> dict[str, str | None]:
+    try:
+        return dotenv_values(path, encoding="utf-8-sig")  # Windows' editor puts a mark before the first name
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path.name} is not UTF-8 text. Save it as UTF-8.") from error
+
+
+def _with_driver(text: str) -> URL:
+    url = make_url(text)
+    return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
 
 
 def is_zone(name: str) -> bool:
@@ -198,7 +214,7 @@ def _check_admin(config: Config) -> None:
     if bool(config.admin_email) != bool(config.admin_password):
         missing = "ADMIN_PASSWORD" if config.admin_email else "ADMIN_EMAIL"
         raise ConfigError(f"{missing} is missing: ADMIN_EMAIL and ADMIN_PASSWORD belong together.")
-    if config.admin_email and "@" not in config.admin_email:
+    if config.admin_email and not USER_EMAIL.fullmatch(config.admin_email):
         raise ConfigError("ADMIN_EMAIL must be an e-mail address.")
-    if config.admin_password and len(config.admin_password) < MIN_PASSWORD_LENGTH:
-        raise ConfigError(f"ADMIN_PASSWORD must have at least {MIN_PASSWORD_LENGTH} characters.")
+    if config.admin_password and not MIN_PASSWORD_LENGTH <= len(config.admin_password) <= MAX_PASSWORD_LENGTH:
+        raise ConfigError(f"ADMIN_PASSWORD must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.")

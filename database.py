@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -105,10 +105,17 @@ else:
 # SQLite has one writer at a time, and one that finds it taken sleeps and tries again, so that under load some wait for
 # seconds while others pass. Inside this process writers take turns instead.
 _turns = threading.Lock()
+_TURN_SECONDS = 5  # then SQLite itself decides: behind another process's lock a queue would wait once for each in it
 
 
-def _turn() -> AbstractContextManager[object]:
-    return _turns if db.engine.dialect.name == "sqlite" else nullcontext()
+@contextmanager
+def _turn() -> Iterator[None]:
+    taken = db.engine.dialect.name == "sqlite" and _turns.acquire(timeout=_TURN_SECONDS)
+    try:
+        yield
+    finally:
+        if taken:
+            _turns.release()
 
 
 @contextmanager

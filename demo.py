@@ -16,15 +16,13 @@ import requests
 from flask import Flask
 
 import server
-from config import BASE_DIR, Config, ConfigError
+from config import BASE_DIR, DEMO_EMAIL, DEMO_PASSWORD, Config, ConfigError
 from services import jobs, product_list_service, settings_service
 from services.clock import utc_now
 from services.product_list_service import Fields
 
 logger = logging.getLogger(__name__)
 
-EMAIL = "demo@example.com"
-PASSWORD = "demo-demo"  # noqa: S105 (shown to everybody: the demo holds made-up people only)
 SCALEV_KEY = "sk_demo"
 MAILKETING_TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105
 SIGNING_SECRET = "demo-signing-secret"  # noqa: S105
@@ -49,7 +47,7 @@ def run(create_app: Callable[[Config], Flask]) -> None:
         app = create_app(config)
         server.prepare(app)
         threading.Thread(target=_fill, args=(app, config, sandbox_url), daemon=True).start()
-        click.echo(f"Demo account: {EMAIL}  password: {PASSWORD}")
+        click.echo(f"Demo account: {DEMO_EMAIL}  password: {DEMO_PASSWORD}")
         click.echo(f"Play ScaleV here: {sandbox_url}/")
         server.run(app)
 
@@ -66,8 +64,8 @@ def _configure(base: Config, sandbox_url: str) -> Config:
         mailketing_api_key=MAILKETING_TOKEN,
         scalev_api_url=f"{sandbox_url}/scalev",
         mailketing_api_url=f"{sandbox_url}/mailketing/api/v1",
-        admin_email=EMAIL,
-        admin_password=PASSWORD,
+        admin_email=DEMO_EMAIL,
+        admin_password=DEMO_PASSWORD,
         check_interval_minutes=1,
         scheduler_enabled=True,
         demo_url=f"{sandbox_url}/",
@@ -107,9 +105,9 @@ def _fill(app: Flask, config: Config, sandbox_url: str) -> None:
 
 def _products(sandbox_url: str) -> list[dict[str, Any]]:
     headers = {"Authorization": f"Bearer {SCALEV_KEY}"}
-    rows: list[dict[str, Any]] = requests.get(
-        f"{sandbox_url}/scalev/v3/products", headers=headers, timeout=10
-    ).json()["data"]
+    rows: list[dict[str, Any]] = requests.get(f"{sandbox_url}/scalev/v3/products", headers=headers, timeout=10).json()[
+        "data"
+    ]
     return rows
 
 

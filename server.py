@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from flask import Flask
+from sqlalchemy.exc import DBAPIError
 from waitress import create_server
 
 from config import Config
@@ -34,12 +35,20 @@ def run(app: Flask) -> None:
 
 
 def prepare(app: Flask) -> None:
-    """Bring the database up to date and make the first admin where the environment names one."""
+    """Bring the database up to date and make the first admin where the environment names one.
+
+    Raises:
+        SystemExit: the database can't be used; one line says so.
+    """
     config: Config = app.extensions["config"]
-    with app.app_context():
-        schema.upgrade()
-        if config.admin_email and config.admin_password:
-            user_service.ensure_admin(config.admin_email, config.admin_password, utc_now())
+    try:
+        with app.app_context():
+            schema.upgrade()
+            if config.admin_email and config.admin_password:
+                user_service.ensure_admin(config.admin_email, config.admin_password, utc_now())
+    except DBAPIError as error:
+        reason = str(error.orig).partition("\n")[0]
+        raise SystemExit(f"The database can't be used: {reason}. Where it is: DATABASE_URL.") from error
 
 
 def _greet(app: Flask, config: Config) -> None:
@@ -53,8 +62,17 @@ def _greet(app: Flask, config: Config) -> None:
 def _listening(app: Flask, config: Config) -> Iterator[Any]:
     try:
         web = create_server(
-            app, host=config.host, port=config.port, threads=THREADS, max_request_body_size=MAX_BODY_BYTES, ident=None
+            app,
+            host=config.host,
+            port=config.port,
+            threads=THREADS,
+            max_request_body_size=MAX_BODY_BYTES,
+            ident=None,
+            # waitress would drop X-Forwarded-*; which proxies to believe is TRUSTED_PROXIES' word (routes.set_up).
+            clear_untrusted_proxy_headers=False,
         )
+    except ValueError as error:
+        raise SystemExit(f"Can't listen on {config.host}: HOST must be an address of this machine.") from error
     except OSError as error:
         raise SystemExit(
             f"Can't listen on {config.host} port {config.port}: {error.strerror}. "

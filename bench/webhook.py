@@ -275,7 +275,10 @@ def print_table(
     )
     print(f"{'':20}{'program':>10}{'bare route':>12}{'ratio':>8}")
     for label, attribute in (
-        ("median ms", "median"), ("p95 ms", "p95"), ("slowest ms", "slowest"), ("requests/s", "per_second")
+        ("median ms", "median"),
+        ("p95 ms", "p95"),
+        ("slowest ms", "slowest"),
+        ("requests/s", "per_second"),
     ):
         ours, theirs = getattr(figures, attribute), getattr(bare, attribute)
         print(f"{label:20}{ours:>10.1f}{theirs:>12.1f}{ours / theirs:>8.2f}")

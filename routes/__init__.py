@@ -20,11 +20,12 @@ from routes import (
     leads,
     product_lists,
     settings,
+    tools,
     webhooks,
     wording,
 )
 
-AREAS = (accounts, dashboard, leads, product_lists, settings, events, deliveries, webhooks, health)
+AREAS = (accounts, dashboard, leads, product_lists, settings, events, deliveries, tools, webhooks, health)
 
 
 class _RowId(IntegerConverter):

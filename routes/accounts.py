@@ -3,7 +3,9 @@
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
+from wtforms.widgets import PasswordInput
 
+from config import DEMO_EMAIL, DEMO_PASSWORD
 from models import User
 from routes import context, wording
 from routes.forms import LoginForm, SetupForm
@@ -20,7 +22,7 @@ def login() -> ResponseReturnValue:
     target = safe_path(request.values.get("next"), url_for("dashboard.index"))
     if current_user.is_authenticated:
         return redirect(target)
-    form = LoginForm(next=target)
+    form = _login_form(target)
     status = 200
     if form.validate_on_submit():
         try:
@@ -33,7 +35,7 @@ def login() -> ResponseReturnValue:
         else:
             _start_session(user)
             return redirect(target)
-    return render_template("login.html", form=form, is_set_up=user_service.any_user()), status
+    return render_template("login.html", form=form, is_set_up=user_service.any_user(), demo=_demo_account()), status
 
 
 @bp.post("/logout")
@@ -70,6 +72,19 @@ def language() -> ResponseReturnValue:
     response = redirect(safe_path(request.form.get("next"), url_for("dashboard.index")))
     context.remember_language(response, chosen)
     return response
+
+
+def _login_form(target: str) -> LoginForm:
+    """Return the form; in the demo it is filled in, because the account there is no secret."""
+    form, demo = LoginForm(next=target), _demo_account()
+    if demo and request.method == "GET":
+        form.email.data, form.password.data = demo
+        form.password.widget = PasswordInput(hide_value=False)
+    return form
+
+
+def _demo_account() -> tuple[str, str] | None:
+    return (DEMO_EMAIL, DEMO_PASSWORD) if context.config().demo_url else None
 
 
 def _start_session(user: User) -> None:

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import lazy_gettext
+from flask_babel.speaklater import LazyString
 from flask_login import current_user
 
 from routes import context
 from routes.guards import declare, login_required
-from services import delivery_service, lead_queries, product_list_service, settings_service
-from services.errors import UserError
-from services.lead_queries import Overview
+from services import delivery_service, lead_queries, setup_service
+from services.setup_service import Progress, Step
 
 bp = declare(Blueprint("dashboard", __name__), login_required)
 
@@ -19,34 +19,69 @@ bp = declare(Blueprint("dashboard", __name__), login_required)
 EVENTS_TO_TICK = (
     "order.created",
     "order.updated",
-    "order.deleted",
-    "order.status_changed",
-    "order.payment_status_changed",
     "order.epayment_created",
+    "order.payment_status_changed",
+    "order.status_changed",
+    "order.deleted",
     "order.spam_created",
     "payment.received",
-    "payment.failed",
 )
+
+# What each step of the set-up is called, why it is needed, and where it is done.
+_STEPS = {
+    Step.SCALEV_KEY: (
+        lazy_gettext("Save and test the API key of ScaleV"),
+        lazy_gettext("With it an order is looked up once more before its lead moves to Not closing."),
+        "settings.index",
+    ),
+    Step.SIGNING_SECRET: (
+        lazy_gettext("Save the signing secret of ScaleV"),
+        lazy_gettext("Without it the program can't tell ScaleV's webhooks from forged ones."),
+        "settings.index",
+    ),
+    Step.TEST_EVENT: (
+        lazy_gettext("Enter the webhook address at ScaleV"),
+        lazy_gettext("ScaleV sends a test as soon as you save there; it shows up here."),
+        "settings.index",
+    ),
+    Step.MAILKETING: (
+        lazy_gettext("Save and test the API token of Mailketing"),
+        lazy_gettext("With it buyers are added to your lists."),
+        "settings.index",
+    ),
+    Step.PRODUCT_LIST: (
+        lazy_gettext("Add a product list"),
+        lazy_gettext("It tells which product's buyers go to which Mailketing list."),
+        "product_lists.index",
+    ),
+    Step.FIRST_ORDER: (
+        lazy_gettext("Receive the first order"),
+        lazy_gettext("It comes by itself with your next order at ScaleV. Until then, try it with the simulator."),
+        "tools.index",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One thing to set up before leads move by themselves."""
+class StepView:
+    """One step of the set-up as the page shows it."""
 
-    title: str
-    text: str
+    title: LazyString
+    text: LazyString
     url: str
     done: bool
+    problem: str | None
 
 
 @bp.get("/")
 def index() -> ResponseReturnValue:
-    figures = lead_queries.overview(context.now(), context.zone())
+    steps = setup_service.progress() if current_user.is_admin else []
     return render_template(
         "index.html",
-        figures=figures,
+        figures=lead_queries.overview(context.now(), context.zone()),
         hold=delivery_service.hold(),
-        steps=_steps(figures) if current_user.is_admin else [],
+        steps=[_view(step) for step in steps],
+        scalev_reached_us=any(step.done for step in steps if step.step is Step.TEST_EVENT),
         webhook_address=webhook_address(),
         events_to_tick=EVENTS_TO_TICK,
         demo_url=context.config().demo_url,
@@ -58,44 +93,6 @@ def webhook_address() -> str:
     return f"{context.config().base_url}/webhook/scalev"
 
 
-def _steps(figures: Overview) -> list[Step]:
-    settings_url = url_for("settings.index")
-    return [
-        Step(
-            gettext("Save the signing secret of ScaleV"),
-            gettext("Without it the program can't tell ScaleV's webhooks from forged ones."),
-            settings_url,
-            _is_set("scalev_webhook_secret"),
-        ),
-        Step(
-            gettext("Enter the webhook address at ScaleV"),
-            gettext("In ScaleV: Settings, Developers, Webhooks. ScaleV sends a test at once; it shows up here."),
-            settings_url,
-            bool(figures.last_test or figures.last_webhook),
-        ),
-        Step(
-            gettext("Save the API token of Mailketing"),
-            gettext("With it buyers are added to your lists."),
-            settings_url,
-            _is_set("mailketing_api_key"),
-        ),
-        Step(
-            gettext("Add a product list"),
-            gettext("It tells which product's buyers go to which Mailketing list."),
-            url_for("product_lists.index"),
-            bool(product_list_service.listing()),
-        ),
-        Step(
-            gettext("Save the API key of ScaleV"),
-            gettext("Then an order is looked up once more before its lead moves to Not closing."),
-            settings_url,
-            _is_set("scalev_api_key"),
-        ),
-    ]
-
-
-def _is_set(name: str) -> bool:
-    try:
-        return settings_service.text(name) is not None
-    except UserError:  # saved with another key file: it has to be typed again
-        return False
+def _view(progress: Progress) -> StepView:
+    title, text, endpoint = _STEPS[progress.step]
+    return StepView(title, text, url_for(endpoint), progress.done, progress.problem)

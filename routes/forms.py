@@ -8,14 +8,13 @@ from wtforms import Field, HiddenField, IntegerField, PasswordField, SelectField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
-from config import MIN_PASSWORD_LENGTH
+from config import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 from routes import wording
 from services import settings_service
 from services.errors import UserError
 from services.product_list_service import Fields
 from services.settings_service import Setting
 from services.statuses import LeadStatus
-from services.user_service import MAX_PASSWORD_LENGTH
 
 MAX_NOTE_LENGTH = 1000
 ARCHIVE = "archive"

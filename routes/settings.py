@@ -1,9 +1,5 @@
 """The Settings page: keys, rules, the change of the signing secret, and trying the keys."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import timedelta
-
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
@@ -11,30 +7,18 @@ from flask_wtf import FlaskForm
 
 from routes import context, wording
 from routes.dashboard import EVENTS_TO_TICK, webhook_address
-from routes.filters import number, shown
 from routes.forms import SettingsForm
 from routes.guards import admin_required, declare
-from services import lead_service, rate_limit, settings_service
-from services.errors import UserError, VendorError
-from services.mailketing_service import MailketingClient
-from services.scalev_service import ScalevClient
+from services import lead_service, settings_service, tool_service
+from services.errors import UserError
+from services.setup_service import KEY_SETTING, Vendor
+from services.tool_service import KeyTest
 
 bp = declare(Blueprint("settings", __name__, url_prefix="/settings"), admin_required)
 
 DAYS = "follow_up_days"
 SECRETS = [setting.name for setting in settings_service.SETTINGS.values() if setting.kind == "secret"]
 RULES = [name for name in settings_service.SETTINGS if name not in SECRETS]
-TEST_LIMIT = rate_limit.Limit("api-test", 10, timedelta(minutes=1))
-MAX_SHOWN_NAMES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class TestResult:
-    """What trying a key showed: a sentence, and names that prove which account it is."""
-
-    works: bool
-    sentence: str
-    names: list[str] = field(default_factory=list)
 
 
 @bp.get("")
@@ -66,18 +50,18 @@ def end_rotation() -> ResponseReturnValue:
 @bp.post("/test/<any(scalev, mailketing):vendor>")
 def test(vendor: str) -> ResponseReturnValue:
     """Try the key that is typed, else the saved one. htmx takes the result alone, without it the page comes whole."""
-    result = _try_key(vendor)
+    result = _try_key(Vendor(vendor))
     if "HX-Request" in request.headers:
-        return render_template("_test_result.html", result=result)
+        return render_template("_test_result.html", answer=result)
     return _page(SettingsForm(data=_saved_rules()), {vendor: result})
 
 
-def _page(form: FlaskForm, results: dict[str, TestResult] | None = None) -> str:
+def _page(form: FlaskForm, results: dict[str, KeyTest] | None = None) -> str:
     return render_template(
         "settings.html",
         form=form,
         rules=RULES,
-        masked={name: _masked(name) for name in SECRETS},
+        masked=masked_keys(),
         results=results or {},
         rotation_until=settings_service.rotation_until(),
         webhook_address=webhook_address(),
@@ -107,6 +91,11 @@ def _change_days(days: str) -> ResponseReturnValue:
     return redirect(url_for(".index"))
 
 
+def masked_keys() -> dict[str, str | None]:
+    """Return what may be shown of each saved key."""
+    return {name: _masked(name) for name in SECRETS}
+
+
 def _masked(name: str) -> str | None:
     """Return a secret's last characters; one that can't be read any more is told in the field instead."""
     try:
@@ -115,42 +104,8 @@ def _masked(name: str) -> str | None:
         return gettext("can't be read, type it again")
 
 
-def _try_key(vendor: str) -> TestResult:
-    key_name, attempt = _TESTS[vendor]
-    key = request.form.get(key_name, "").strip()
+def _try_key(vendor: Vendor) -> KeyTest:
     try:
-        key = key or settings_service.text(key_name) or ""
-        rate_limit.take([TEST_LIMIT], context.now())
-        return attempt(key) if key else TestResult(False, gettext("There is no key yet. Type one first."))
+        return tool_service.try_key(vendor, request.form.get(KEY_SETTING[vendor], ""), context.now())
     except UserError as error:
-        return TestResult(False, wording.refusal(error))
-    except VendorError as error:
-        return TestResult(False, shown(error, 300))
-
-
-def _try_scalev(key: str) -> TestResult:
-    answer = ScalevClient(context.config().scalev_api_url, key).check_key()
-    return TestResult(True, gettext("ScaleV accepts this key."), _some(list(answer.store_names)))
-
-
-def _try_mailketing(token: str) -> TestResult:
-    client = MailketingClient(context.config().mailketing_api_url, token)
-    credits_ = client.credits()
-    names = [f"{row.id} · {row.name}" for row in client.lists()]
-    amount = gettext("unknown") if credits_.amount is None else number(credits_.amount)
-    sentence = gettext(
-        "Mailketing accepts this token. Account: %(account)s. Credits: %(amount)s.",
-        account=shown(credits_.account) or gettext("unknown"),
-        amount=amount,
-    )
-    return TestResult(True, sentence, _some(names))
-
-
-def _some(names: list[str]) -> list[str]:
-    return [shown(name) for name in names[:MAX_SHOWN_NAMES]]
-
-
-_TESTS: dict[str, tuple[str, Callable[[str], TestResult]]] = {
-    "scalev": ("scalev_api_key", _try_scalev),
-    "mailketing": ("mailketing_api_key", _try_mailketing),
-}
+        return KeyTest(vendor, problem=wording.refusal(error))

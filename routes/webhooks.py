@@ -39,9 +39,11 @@ def receive() -> ResponseReturnValue:
         return _answer(413, "error", "The body is larger than 1 MiB.")
     try:
         return _receive(body, utc_now())
-    except (SQLAlchemyError, UserError) as error:  # an unreadable secret is a UserError; both are ours to mend
-        logger.exception("webhook not stored", extra={"error": type(error).__name__})
-        return _try_again("The event can't be stored now.")
+    except SQLAlchemyError:
+        logger.exception("webhook not stored")
+    except UserError as error:  # a saved secret that can't be read any more
+        logger.error("webhook not stored", extra={"error": str(error)})
+    return _try_again("The event can't be stored now.")
 
 
 def _receive(body: bytes, now: datetime) -> ResponseReturnValue:

@@ -134,21 +134,42 @@ class Catalogue:
 _VariantSpec = tuple[str | None, str | None, int, int, int, str | None]
 _MADU, _GAMIS = 501, 502
 _PRODUCTS: tuple[tuple[str, str, int, tuple[_VariantSpec, ...]], ...] = (
-    ("Madu Hutan", "physical", _MADU, (
-        ("500 ml", "MH500", 125000, 65000, 600, "variant_Pq8-sLw2Zt5YvB1nKc4Xd_7E"),
-        ("250 ml", "MH250", 69000, 35000, 320, None),
-        ("1 liter", "MH1000", 235000, 125000, 1200, None))),
+    (
+        "Madu Hutan",
+        "physical",
+        _MADU,
+        (
+            ("500 ml", "MH500", 125000, 65000, 600, "variant_Pq8-sLw2Zt5YvB1nKc4Xd_7E"),
+            ("250 ml", "MH250", 69000, 35000, 320, None),
+            ("1 liter", "MH1000", 235000, 125000, 1200, None),
+        ),
+    ),
     # An empty and a missing SKU are both seen in the wild (facts/scalev.md section 4.4).
     ("Propolis 30 ml", "physical", _MADU, ((None, "", 135000, 60000, 100, "variant_Zx9Wv8Ut7Sr6Qp5On4Ml3Kj2"),)),
     ("E-book Resep Madu", "digital", _MADU, ((None, None, 99000, 0, 0, "variant_Ab3-dEf9GhIjKlMnOpQrStUv"),)),
     ("Madu Klanceng 250 ml", "physical", _MADU, ((None, "MK250", 149000, 80000, 350, None),)),
-    ("Kopi Gayo 200 g", "physical", _MADU, (
-        ("Biji", "KG200-B", 78000, 42000, 220, None), ("Bubuk", "KG200-P", 78000, 42000, 220, None))),
-    ("Gamis Aisyah", "physical", _GAMIS, (
-        ("M", "GA-M", 289000, 150000, 450, None), ("L", "GA-L", 289000, 150000, 460, None),
-        ("XL", "GA-XL", 299000, 158000, 480, None))),
-    ("Hijab Segi Empat", "physical", _GAMIS, (
-        ("Hitam", "HS-HTM", 59000, 24000, 120, None), ("Krem", "HS-KRM", 59000, 24000, 120, None))),
+    (
+        "Kopi Gayo 200 g",
+        "physical",
+        _MADU,
+        (("Biji", "KG200-B", 78000, 42000, 220, None), ("Bubuk", "KG200-P", 78000, 42000, 220, None)),
+    ),
+    (
+        "Gamis Aisyah",
+        "physical",
+        _GAMIS,
+        (
+            ("M", "GA-M", 289000, 150000, 450, None),
+            ("L", "GA-L", 289000, 150000, 460, None),
+            ("XL", "GA-XL", 299000, 158000, 480, None),
+        ),
+    ),
+    (
+        "Hijab Segi Empat",
+        "physical",
+        _GAMIS,
+        (("Hitam", "HS-HTM", 59000, 24000, 120, None), ("Krem", "HS-KRM", 59000, 24000, 120, None)),
+    ),
     ("Kelas Online Jahit", "course", _GAMIS, ((None, "KLS-JHT", 199000, 0, 0, None),)),
     # The product that nobody has mapped to a list yet ("produk baru").
     ("Teh Telang 50 g", "physical", _MADU, ((None, "TT50", 45000, 18000, 70, None),)),

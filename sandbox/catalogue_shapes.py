@@ -32,15 +32,23 @@ def write_product(product: Product) -> Body:
 
 
 def write_variant(product: Product, variant: Variant) -> Body:
-    return _write_variant_head(product, variant) | _write_prices(variant) | {
-        "cogs": int(variant.cogs),
-        "reseller_price": int(variant.price),
-        "metadata": {},
-        "product": {
-            "id": product.id, "uuid": make_uuid(product.name), "name": product.name, "display": product.name,
-            "item_type": product.item_type, "business": BUSINESS | {"id": BUSINESS_ID},
-        },
-    }
+    return (
+        _write_variant_head(product, variant)
+        | _write_prices(variant)
+        | {
+            "cogs": int(variant.cogs),
+            "reseller_price": int(variant.price),
+            "metadata": {},
+            "product": {
+                "id": product.id,
+                "uuid": make_uuid(product.name),
+                "name": product.name,
+                "display": product.name,
+                "item_type": product.item_type,
+                "business": BUSINESS | {"id": BUSINESS_ID},
+            },
+        }
+    )
 
 
 def write_bundle_row(bundle: Bundle) -> Body:
@@ -126,6 +134,10 @@ def _write_variant_head(product: Product, variant: Variant) -> Body:
 
 def _write_prices(variant: Variant) -> Body:
     return {
-        "sku": variant.sku, "price": int(variant.price), "option1_value": variant.option, "option2_value": None,
-        "option3_value": None, "available_qty": 100,
+        "sku": variant.sku,
+        "price": int(variant.price),
+        "option1_value": variant.option,
+        "option2_value": None,
+        "option3_value": None,
+        "available_qty": 100,
     }

@@ -22,9 +22,18 @@ Fields = dict[str, Any]
 bp = Blueprint("control", __name__, url_prefix="/_control")
 # Field of the call -> field of the wish.
 _WISH_FIELDS = {
-    "name": "name", "email": "email", "phone": "phone", "product": "goods", "variant": "goods",
-    "quantity": "quantity", "method": "method", "handler": "handler", "store": "store", "order_id": "order_id",
-    "free": "is_free", "spam": "is_spam",
+    "name": "name",
+    "email": "email",
+    "phone": "phone",
+    "product": "goods",
+    "variant": "goods",
+    "quantity": "quantity",
+    "method": "method",
+    "handler": "handler",
+    "store": "store",
+    "order_id": "order_id",
+    "free": "is_free",
+    "spam": "is_spam",
 }
 _CHANGE_FIELDS = ("name", "email", "phone", "method", "quantity", "notes")
 
@@ -142,10 +151,12 @@ def clear_switches() -> Response:
 def list_lists() -> Response:
     sandbox = get_sandbox()
     with sandbox.lock:
-        return jsonify([
-            {"list_id": row.id, "list_name": row.name, "subscribers": len(row.subscribers)}
-            for row in sandbox.lists.values()
-        ])
+        return jsonify(
+            [
+                {"list_id": row.id, "list_name": row.name, "subscribers": len(row.subscribers)}
+                for row in sandbox.lists.values()
+            ]
+        )
 
 
 @bp.put("/lists")
@@ -189,7 +200,7 @@ def list_calls() -> Response:
     sandbox, args = get_sandbox(), request.args
     with sandbox.lock:
         found = list(_filter_calls(sandbox.calls, args.to_dict()))
-    return jsonify([asdict(call) for call in found[-args.get("limit", len(found) or 1, type=int):]])
+    return jsonify([asdict(call) for call in found[-args.get("limit", len(found) or 1, type=int) :]])
 
 
 def _filter_calls(calls: Iterable[LoggedCall], args: dict[str, str]) -> Iterator[LoggedCall]:
@@ -274,9 +285,7 @@ def list_events() -> Response:
     """Newest first. Filters: order_id, event, limit (default 100); `body=1` adds the bytes as text."""
     events = _pick_events(request.args.to_dict(), request.args.get("limit", 100, type=int))
     with_body = request.args.get("body") == "1"
-    return jsonify([
-        event.describe() | ({"body": event.body.decode()} if with_body else {}) for event in events
-    ])
+    return jsonify([event.describe() | ({"body": event.body.decode()} if with_body else {}) for event in events])
 
 
 @bp.post("/events/replay")
@@ -296,7 +305,8 @@ def _pick_events(wanted: Fields, limit: int) -> list[Event]:
     sandbox = get_sandbox()
     with sandbox.lock:
         newest_first = (
-            event for event in reversed(sandbox.events)
+            event
+            for event in reversed(sandbox.events)
             if wanted.get("order_id") in (None, event.order_id) and wanted.get("event") in (None, event.name)
         )
         return list(islice(newest_first, limit))

@@ -59,16 +59,51 @@ LIVES = (
 NEW_PRODUCT_LIFE = Life(3, (1, 10))
 BUNDLE_LIFE = Life(2, (2, 12), ((7.0, "pay"),))
 _FIRST_NAMES = (
-    "Siti", "Agus", "Dewi", "Budi", "Rina", "Joko", "Wulan", "Hendra", "Putri", "Ahmad", "Nur", "Rizky", "Ratna",
-    "Fajar", "Indah", "Yusuf", "Maya", "Bayu", "Lina", "Eko",
+    "Siti",
+    "Agus",
+    "Dewi",
+    "Budi",
+    "Rina",
+    "Joko",
+    "Wulan",
+    "Hendra",
+    "Putri",
+    "Ahmad",
+    "Nur",
+    "Rizky",
+    "Ratna",
+    "Fajar",
+    "Indah",
+    "Yusuf",
+    "Maya",
+    "Bayu",
+    "Lina",
+    "Eko",
 )
 _LAST_NAMES = (
-    "Rahmawati", "Salim", "Lestari", "Santoso", "Anggraini", "Prasetyo", "Hidayah", "Kurniawan", "Maharani", "Fauzi",
+    "Rahmawati",
+    "Salim",
+    "Lestari",
+    "Santoso",
+    "Anggraini",
+    "Prasetyo",
+    "Hidayah",
+    "Kurniawan",
+    "Maharani",
+    "Fauzi",
 )
 _DOMAINS = ("example.com", "example.org", "example.net")
 _GOODS = (
-    "Madu Hutan 500 ml", "Madu Hutan 500 ml", "Madu Hutan 250 ml", "Madu Hutan 1 liter", "Propolis 30 ml",
-    "Madu Klanceng 250 ml", "Kopi Gayo 200 g Bubuk", "Gamis Aisyah L", "Gamis Aisyah M", "Hijab Segi Empat Hitam",
+    "Madu Hutan 500 ml",
+    "Madu Hutan 500 ml",
+    "Madu Hutan 250 ml",
+    "Madu Hutan 1 liter",
+    "Propolis 30 ml",
+    "Madu Klanceng 250 ml",
+    "Kopi Gayo 200 g Bubuk",
+    "Gamis Aisyah L",
+    "Gamis Aisyah M",
+    "Hijab Segi Empat Hitam",
 )
 
 

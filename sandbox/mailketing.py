@@ -20,7 +20,9 @@ LIST_NOT_FOUND = "List Not Found"
 INVALID_EMAIL = "Invalid Email Address"
 ALREADY_EXISTS = "Subscriber already exists"
 _SEND_FIELDS = {
-    "from_name": "Empty From Name", "recipient": "Empty Recipient", "subject": "Empty Subject",
+    "from_name": "Empty From Name",
+    "recipient": "Empty Recipient",
+    "subject": "Empty Subject",
     "content": "Empty Content",
 }
 

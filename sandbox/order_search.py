@@ -25,8 +25,13 @@ _SEARCH_FIELDS: dict[str, Callable[[Order], str]] = {
 }
 # The only time filters there are: no "since" on created or draft, none on paid.
 _TIME_FILTERS = (
-    "draft_time_until", "confirmed_time_since", "confirmed_time_until", "shipped_time_since", "shipped_time_until",
-    "completed_time_since", "completed_time_until",
+    "draft_time_until",
+    "confirmed_time_since",
+    "confirmed_time_until",
+    "shipped_time_since",
+    "shipped_time_until",
+    "completed_time_since",
+    "completed_time_until",
 )
 
 

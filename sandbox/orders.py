@@ -9,7 +9,16 @@ from decimal import Decimal
 from sandbox.catalogue import SalesPerson, Store, Variant
 
 STATUSES = (
-    "draft", "pending", "confirmed", "in_process", "ready", "shipped", "completed", "rts", "canceled", "closed",
+    "draft",
+    "pending",
+    "confirmed",
+    "in_process",
+    "ready",
+    "shipped",
+    "completed",
+    "rts",
+    "canceled",
+    "closed",
 )
 PAYMENT_STATUSES = ("unpaid", "paid", "conflict", "settled")
 _OPEN = frozenset({"confirmed", "in_process", "ready", "pending", "canceled", "shipped"})

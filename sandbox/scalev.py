@@ -20,10 +20,18 @@ T = TypeVar("T")
 bp = Blueprint("scalev", __name__, url_prefix="/scalev")
 # View -> the scope that a restricted key needs for it (section 2.3).
 SCOPES = {
-    "list_stores": "store:list", "list_stores_simplified": "store:read", "show_store": "store:read",
-    "list_store_products": "product:list", "list_sales_people": "store:read", "list_store_bundles": "bundle:list",
-    "list_products": "product:list", "show_product": "product:read", "show_variant": "product:read",
-    "list_bundles": "bundle:list", "show_bundle": "bundle:read", "list_orders": "order:list",
+    "list_stores": "store:list",
+    "list_stores_simplified": "store:read",
+    "show_store": "store:read",
+    "list_store_products": "product:list",
+    "list_sales_people": "store:read",
+    "list_store_bundles": "bundle:list",
+    "list_products": "product:list",
+    "show_product": "product:read",
+    "show_variant": "product:read",
+    "list_bundles": "bundle:list",
+    "show_bundle": "bundle:read",
+    "list_orders": "order:list",
     "show_order": "order:read",
 }
 

@@ -10,11 +10,23 @@ from sandbox.orders import PAYMENT_STATUSES, STATUSES, Order
 
 Body = dict[str, Any]
 # Fields that a row of the order list has when `columns` is not given (section 2.7).
-DEFAULT_COLUMNS = frozenset({
-    "id", "order_id", "status", "payment_status", "is_probably_spam", "customer", "store", "gross_revenue",
-    "net_revenue", "created_at", "last_updated_at", *(f"{status}_time" for status in STATUSES),
-    *(f"{status}_time" for status in PAYMENT_STATUSES),
-})
+DEFAULT_COLUMNS = frozenset(
+    {
+        "id",
+        "order_id",
+        "status",
+        "payment_status",
+        "is_probably_spam",
+        "customer",
+        "store",
+        "gross_revenue",
+        "net_revenue",
+        "created_at",
+        "last_updated_at",
+        *(f"{status}_time" for status in STATUSES),
+        *(f"{status}_time" for status in PAYMENT_STATUSES),
+    }
+)
 _BANK = {"code": "bca", "name": "Bank Central Asia"}
 
 
@@ -25,13 +37,17 @@ def write_money(amount: Decimal) -> str:
 
 def write_ids(order: Order) -> Body:
     return {
-        "id": order.uuid, "payment_link_id": None, "is_from_payment_link": False, "order_id": order.order_id,
+        "id": order.uuid,
+        "payment_link_id": None,
+        "is_from_payment_link": False,
+        "order_id": order.order_id,
     }
 
 
 def write_stamps(order: Order) -> Body:
     return {
-        "created_at": format_time(order.created_at), "last_updated_at": format_time(order.last_updated_at),
+        "created_at": format_time(order.created_at),
+        "last_updated_at": format_time(order.last_updated_at),
     }
 
 
@@ -199,8 +215,7 @@ def _write_payment_history(order: Order, time_name: str) -> list[Body]:
     """Newest first. Webhooks call the moment `at`, the REST answer `time` (section 2.8)."""
     cashier = {"avatar": "", "email": "kasir@example.com", "name": "Kasir"}
     return [
-        {time_name: format_time(change.at), "by": cashier, "status": change.status}
-        for change in order.payment_history
+        {time_name: format_time(change.at), "by": cashier, "status": change.status} for change in order.payment_history
     ]
 
 
@@ -248,8 +263,11 @@ def _write_shipping(order: Order) -> Body:
     courier = {"courier": {"name": "JNE", "code": "jne"}, "name": "Reguler", "code": "REG"}
     warehouse = {"name": "Gudang Utama", "unique_id": "warehouse_Hk2vU8sYb1Qe5Rt9Wm3Zx7Ac"}
     origin = {
-        "address": "Jl. Raya Pasar 11", "subdistrict": "Kedawung", "city": "Kabupaten Cirebon",
-        "province": "Jawa Barat", "postal_code": "45153",
+        "address": "Jl. Raya Pasar 11",
+        "subdistrict": "Kedawung",
+        "city": "Kabupaten Cirebon",
+        "province": "Jawa Barat",
+        "postal_code": "45153",
     }
     return {
         "origin_address": origin if order.is_physical else None,

@@ -16,8 +16,15 @@ from sandbox.state import Sandbox
 from sandbox.webhooks import Event, build_event
 
 STATUS_ACTIONS = {
-    "pending": "pending", "confirm": "confirmed", "process": "in_process", "ready": "ready", "ship": "shipped",
-    "complete": "completed", "cancel": "canceled", "rts": "rts", "close": "closed",
+    "pending": "pending",
+    "confirm": "confirmed",
+    "process": "in_process",
+    "ready": "ready",
+    "ship": "shipped",
+    "complete": "completed",
+    "cancel": "canceled",
+    "rts": "rts",
+    "close": "closed",
 }
 # Payment status, and the newer event beside order.payment_status_changed (facts/scalev.md section 1.3).
 PAYMENT_ACTIONS: dict[str, tuple[str, str | None]] = {
@@ -238,9 +245,7 @@ def _build_buyer(wish: OrderWish, legacy_id: int) -> Buyer:
     return Buyer(customer_id, wish.name, email, phone)
 
 
-def _pick_handler(
-    sandbox: Sandbox, name: str | None, people: list[SalesPerson], legacy_id: int
-) -> SalesPerson | None:
+def _pick_handler(sandbox: Sandbox, name: str | None, people: list[SalesPerson], legacy_id: int) -> SalesPerson | None:
     if name != HANDLER_BY_ROTATION:
         return sandbox.catalogue.find_person(name) if name else None
     return people[legacy_id % len(people)] if people else None

@@ -5,9 +5,19 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_COMMON = frozenset({
-    "refuse", "wrong_token", "html", "redirect", "rate_limit", "server_error", "slow", "drop", "drop_after",
-})
+_COMMON = frozenset(
+    {
+        "refuse",
+        "wrong_token",
+        "html",
+        "redirect",
+        "rate_limit",
+        "server_error",
+        "slow",
+        "drop",
+        "drop_after",
+    }
+)
 MODES = {
     "scalev": _COMMON | {"forbidden"},
     "mailketing": _COMMON | {"failed", "no_credits", "already_exists"},
@@ -72,7 +82,8 @@ class Switchboard:
         """Turn off one switch, one vendor's, or all; answers how many."""
         before = len(self._switches)
         self._switches = [
-            switch for switch in self._switches
+            switch
+            for switch in self._switches
             if (vendor and switch.vendor != vendor) or (switch_id and switch.id != switch_id)
         ]
         return before - len(self._switches)
@@ -103,7 +114,13 @@ def _concerns(switch: Switch, call: Call) -> bool:
 
 
 _READERS = {
-    "vendor": str, "mode": str, "times": int, "endpoint": str, "email": str, "seconds": float, "reason": str,
+    "vendor": str,
+    "mode": str,
+    "times": int,
+    "endpoint": str,
+    "email": str,
+    "seconds": float,
+    "reason": str,
     "retry_after": int,
 }
 
@@ -116,5 +133,3 @@ def _read_options(fields: dict[str, Any]) -> dict[str, Any]:
     nullable = {"times", "endpoint", "email", "retry_after"}
     options = {name: _READERS[name](value) for name, value in fields.items() if value not in (None, "")}
     return {name: None for name in nullable & set(fields) if fields[name] in (None, "")} | options
-
-

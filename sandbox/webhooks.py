@@ -63,7 +63,9 @@ class Event:
 
     def describe(self) -> dict[str, Any]:
         return {
-            "event": self.name, "unique_id": self.unique_id, "order_id": self.order_id,
+            "event": self.name,
+            "unique_id": self.unique_id,
+            "order_id": self.order_id,
             "attempts": [asdict(attempt) for attempt in self.attempts],
         }
 
@@ -115,7 +117,8 @@ class Courier:
         if not url:
             return None
         headers = {
-            "Content-Type": "application/json", "User-Agent": "Scalev-Sandbox/1",
+            "Content-Type": "application/json",
+            "User-Agent": "Scalev-Sandbox/1",
             SIGNATURE_HEADER: sign(self.target.secret, event.body),
         }
         at, started = read_clock().isoformat(), time.monotonic()

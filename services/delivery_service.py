@@ -100,6 +100,8 @@ _WHY_NOT = {
 
 
 def _open(lead: Lead, role: LeadStatus, now: datetime) -> None:
+    if lead.no_transfer and role is not LeadStatus.CLOSING:
+        return  # taken in by an import that adds nobody to a list but who pays
     if lead.product_list is not None and lead.product_list.list_id_for(role) is None:
         return  # the admin wants no list for this role
     row = Delivery(role=role, status=DeliveryStatus.BLOCKED, tries=0, created_at=now, updated_at=now)

@@ -86,15 +86,19 @@ class Pace:
 class Run:
     """One run of the outbox: what became of its deliveries, and whether it has to stop. Shared by its threads."""
 
-    def __init__(self, cutoff: datetime, pace: Pace) -> None:
+    def __init__(self, cutoff: datetime, pace: Pace, *, keep_going: Callable[[], bool] = lambda: True) -> None:
         self.cutoff = cutoff
         self.pace = pace
+        self._keep_going = keep_going  # asked before each delivery, because the process may have to end
         self.problem: str | None = None
         self._counts = dict.fromkeys(("sent", "skipped", "retry", "failed"), 0)
         self._silent_in_a_row = 0
         self._last_message: str | None = None  # what became of the last try
         self._was_answered = False
         self._lock = threading.Lock()
+
+    def goes_on(self) -> bool:
+        return self.problem is None and self._keep_going()
 
     def count(self, outcome: str) -> None:
         with self._lock:
@@ -131,7 +135,7 @@ def has_due(cutoff: datetime) -> bool:
 
 def send_due(client: Mailketing, run: Run) -> None:
     """Send what is due, one by one, until nothing is left or the run has to stop. Several threads may do so at once."""
-    while run.problem is None:
+    while run.goes_on():
         claim = claim_next(run)
         if claim is None:
             return
@@ -255,9 +259,7 @@ def _paid_elsewhere(lead: Lead) -> bool:
     same_buyer = [
         column == value for column, value in ((Lead.email, lead.email), (Lead.phone, lead.phone)) if value is not None
     ]
-    paid = exists().where(
-        Lead.id != lead.id, Lead.status == LeadStatus.CLOSING, or_(*same_buyer), shares_goods(lead)
-    )
+    paid = exists().where(Lead.id != lead.id, Lead.status == LeadStatus.CLOSING, or_(*same_buyer), shares_goods(lead))
     return bool(db.session.scalar(select(paid)))
 
 
@@ -320,9 +322,7 @@ def _remember_member(claim: Claim, now: datetime) -> None:
 
 
 def _forget_reservation(delivery_id: int) -> None:
-    db.session.execute(
-        delete(ListMember).where(ListMember.delivery_id == delivery_id, ListMember.added_at.is_(None))
-    )
+    db.session.execute(delete(ListMember).where(ListMember.delivery_id == delivery_id, ListMember.added_at.is_(None)))
 
 
 def _sent(row: Delivery, result: AddResult, now: datetime) -> str:

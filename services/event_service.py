@@ -1,11 +1,12 @@
 """The inbox: receive an event and keep it, process it, try again what failed, replay. The only writer of events."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import Table, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Table, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from models import Heartbeat, Lead, WebhookEvent, db, transaction
@@ -13,6 +14,7 @@ from services import lead_service, order_news, webhook_body
 from services.clock import utc_now
 from services.contacts import clean_text, redact
 from services.errors import Conflict, NotFound
+from services.lead_rules import Overdue
 from services.lead_service import Cause, Result
 from services.order_snapshot import OrderSnapshot, read_order
 from services.statuses import EventSource, EventStatus
@@ -136,13 +138,44 @@ def act_on(event: Inbound, now: datetime) -> EventStatus:
     return status
 
 
-def process_due(cutoff: datetime) -> dict[str, int]:
-    """Process what is left: never tried, failed and due again, or waiting for an order that has come. Count results."""
+def process_due(cutoff: datetime, *, keep_going: Callable[[], bool] = lambda: True) -> dict[str, int]:
+    """Process what is left: never tried, failed and due again, or waiting for an order that has come. Count results.
+
+    Args:
+        cutoff: events due up to this moment.
+        keep_going: asked before each event; when it says no, the rest is left to the next run.
+    """
     counts: dict[str, int] = {}
     for event_id in _due_ids(cutoff):
+        if not keep_going():
+            break
         status = process(event_id, utc_now())
         counts[status.value] = counts.get(status.value, 0) + 1
     return counts
+
+
+def missing_orders(cutoff: datetime, limit: int) -> list[tuple[str, datetime]]:
+    """Return the orders that events wait for and that are due to be looked up, each with its first event's arrival;
+    the order of the newest event first."""
+    query = (
+        select(WebhookEvent.order_id, func.min(WebhookEvent.received_at).label("missed_since"))
+        .where(
+            WebhookEvent.status == EventStatus.WAITING,
+            WebhookEvent.order_id.is_not(None),
+            or_(WebhookEvent.next_try_at.is_(None), WebhookEvent.next_try_at <= cutoff),
+        )
+        .group_by(WebhookEvent.order_id)
+        .order_by(func.max(WebhookEvent.id).desc())
+        .limit(limit)
+    )
+    return [(str(row.order_id), row.missed_since) for row in db.session.execute(query)]
+
+
+def ask_again(order_id: str, at: datetime) -> None:
+    """Set when ScaleV is asked about an order next, on its events that nothing else is due for."""
+    settled = WebhookEvent.status.not_in((EventStatus.RECEIVED, EventStatus.FAILED))
+    with transaction() as session:
+        session.execute(update(WebhookEvent).where(WebhookEvent.order_id == order_id, settled).values(next_try_at=at))
 
 
 def replay(event_id: int, now: datetime) -> WebhookEvent:
@@ -181,20 +214,27 @@ def _act(event: Inbound, now: datetime) -> tuple[EventStatus, list[int]]:
             return _settle(event, EventStatus.IGNORED, NOT_AN_ORDER, now), []
         if event.snapshot is None:
             return _settle(event, EventStatus.IGNORED, NO_ORDER_ID, now), []
-        return _act_on_order(event, event.envelope.sent_at, event.snapshot, now)
+        return _act_on_order(event, event.envelope, event.snapshot, now)
 
 
 def _act_on_order(
-    event: Inbound, sent_at: datetime | None, snapshot: OrderSnapshot, now: datetime
+    event: Inbound, envelope: Envelope, snapshot: OrderSnapshot, now: datetime
 ) -> tuple[EventStatus, list[int]]:
+    sent_at = envelope.sent_at
     stamp = order_news.make_stamp(snapshot.updated_at, sent_at, event.received_at, event.dedupe_key)
-    cause = Cause(actor=event.source.value, event_id=event.id)
+    cause = Cause(actor=event.source.value, event_id=event.id, overdue=_overdue(event.source, envelope))
     result, lead = lead_service.apply_order(snapshot, stamp, sent_at or event.received_at, cause, now)
     if lead is None:
         return _settle(event, EventStatus.WAITING, UNKNOWN_ORDER, now), []
     reason = STALE if result is Result.STALE else None
     waiting_ids = _waiting_for(snapshot.order_id) if result is Result.OPENED else []
     return _settle(event, EventStatus.PROCESSED, reason, now, lead.id), waiting_ids
+
+
+def _overdue(source: EventSource, envelope: Envelope) -> Overdue:
+    if source is not EventSource.IMPORT:
+        return Overdue.WAITS
+    return Overdue.TRANSFERRED if envelope.transfer_unpaid else Overdue.RECORDED
 
 
 def _waiting_for(order_id: str) -> list[int]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from itertools import pairwise
 
 from services.order_news import OrderState
@@ -47,6 +48,14 @@ class LeadState:
     closed_by: ClosedBy | None = None
     archived: ArchiveReason | None = None
     seen: Seen | None = None
+
+
+class Overdue(Enum):
+    """What becomes of an unpaid order whose window is over already when we first hear of it."""
+
+    WAITS = auto()  # for check_expired_leads, like every other lead
+    TRANSFERRED = auto()  # an import moves it to not_closing at once
+    RECORDED = auto()  # the same without ever adding its buyer to a list, unless they pay
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from models import Lead, LeadHistory, OrderLine, ProductList, db, insert_rows, t
 from services import delivery_service, lead_rules, order_news, product_matching, settings_service
 from services.contacts import clean_text, normalise_email, normalise_phone
 from services.errors import NotFound, UserError
-from services.lead_rules import Decision, LeadState, Order, Seen
+from services.lead_rules import Decision, LeadState, Order, Overdue, Seen
 from services.order_news import News
 from services.order_snapshot import Line, OrderSnapshot
 from services.statuses import ArchiveReason, ClosedBy, LeadStatus
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 SYSTEM = "system"
 NOTE_LENGTH = 1000
 _ATTACH_BATCH = 200
-
 
 _BY_ORDER = select(Lead).where(Lead.order_id == bindparam("wanted")).with_for_update(of=Lead)
 
@@ -44,6 +43,7 @@ class Cause:
     actor: str
     event_id: int | None = None
     note: str | None = None
+    overdue: Overdue = Overdue.WAITS
 
 
 def apply_order(
@@ -57,7 +57,7 @@ def apply_order(
         snapshot: what the message says.
         stamp: its place in the order's life (order_news.make_stamp).
         seen_at: the message's own moment; stands in for an order without `created_at`.
-        cause: for the history.
+        cause: for the history, and what becomes of an overdue order.
         now: the operation's one clock reading.
     """
     lead = db.session.scalar(_BY_ORDER, {"wanted": snapshot.order_id})
@@ -69,8 +69,9 @@ def apply_order(
     with db.session.no_autoflush:  # one flush at the end writes all that changed
         product_list = lead.product_list
         is_newer = _merge(lead, snapshot, stamp, seen_at, now)
-        has_moved = _follow_rules(lead, cause, now)
-        if is_new or has_moved or lead.product_list is not product_list:
+        is_freed = _mark_transfer(lead, cause.overdue, is_new, now)
+        has_moved = _follow_rules(lead, cause, now, expiring=is_new and cause.overdue is not Overdue.WAITS)
+        if is_new or has_moved or is_freed or lead.product_list is not product_list:
             _place_deliveries(lead, now)
     if is_new:
         _insert(lead)
@@ -251,6 +252,16 @@ def _merge(lead: Lead, snapshot: OrderSnapshot, stamp: str, seen_at: datetime, n
     if newer and lead.deliveries:
         delivery_service.follow_lead(lead, now)
     return bool(newer) or deleted or (fresh.says_something and order_news.is_newest(known, fresh))
+
+
+def _mark_transfer(lead: Lead, overdue: Overdue, is_new: bool, now: datetime) -> bool:
+    """Mark a lead that is only recorded; take the mark off, and say so, when a later import transfers it."""
+    if is_new:
+        is_late = overdue is Overdue.RECORDED and lead.due_at <= now
+        lead.no_transfer = is_late and not lead_rules.is_settled(_order(lead).now)
+    is_freed = lead.no_transfer and overdue is Overdue.TRANSFERRED
+    lead.no_transfer &= not is_freed
+    return is_freed
 
 
 def _store_details(lead: Lead, newer: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_, update
 from sqlalchemy.exc import IntegrityError
 
-from models import Lease, transaction
+from models import Lease, db, transaction
 
 NAME = "scheduler"
 LIFE = timedelta(seconds=60)
@@ -26,6 +26,12 @@ def acquire(owner: str, now: datetime) -> bool:
     except IntegrityError:  # another process made the row between our look and our insert
         return False
     return True
+
+
+def is_held(now: datetime) -> bool:
+    """Whether some process runs the scheduled jobs."""
+    lease = db.session.get(Lease, NAME)
+    return lease is not None and lease.until >= now
 
 
 def release(owner: str) -> None:

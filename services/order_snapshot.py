@@ -15,6 +15,7 @@ from services.contacts import clean_text, normalise_email, normalise_phone
 PAYMENT_STATUSES = frozenset({"unpaid", "paid", "settled", "conflict"})
 FULL_EVENTS = frozenset({"order.created", "order.updated", "order.epayment_created", "order.spam_created"})
 DELETED_EVENT = "order.deleted"
+LISTED_EVENT = "order.listed"  # our own name for a row of ScaleV's order list, which may lack lines
 # Where a payment event names no status, its own name does. `order.paid` is not ScaleV's, but people expect it.
 _STATUS_BY_EVENT = {"order.paid": "paid", "payment.received": "paid", "payment.failed": "conflict"}
 _SPELLINGS = {"cancelled": "canceled"}
@@ -243,6 +244,4 @@ def _read_line(row: Mapping[str, Any]) -> Line:
 
 def _add(first: Line, second: Line) -> Line:
     quantity = min((first.quantity or 0) + (second.quantity or 0), _MAX_QUANTITY)
-    return Line(
-        first.variant_unique_id, first.variant_id, first.product_id, first.sku, first.product_name, quantity
-    )
+    return Line(first.variant_unique_id, first.variant_id, first.product_id, first.sku, first.product_name, quantity)

@@ -9,10 +9,11 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
 
-from services import jobs, lease_service, settings_service
+from services import catalogue_service, jobs, lease_service, settings_service
 from services.clock import utc_now
 from services.health_service import SCHEDULER
 
@@ -21,6 +22,10 @@ logger = logging.getLogger(__name__)
 LEASE_SECONDS = 20
 DELIVER_SECONDS = 10
 PROCESS_SECONDS = 10
+IMPORT_SECONDS = 10
+LOOK_UP_SECONDS = 60
+RECONCILE_SECONDS = 30 * 60
+CATALOGUE_SECONDS = 10
 
 # APScheduler's own defaults skip a run that starts a second late, silently.
 _JOB_DEFAULTS = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
@@ -33,19 +38,30 @@ class Scheduler:
         self._app = app
         self._owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._active = threading.Event()
-        self._clock = BackgroundScheduler(timezone=UTC, job_defaults=_JOB_DEFAULTS)
+        self._threads = ThreadPoolExecutor()
+        executors = {"default": self._threads}
+        self._clock = BackgroundScheduler(timezone=UTC, job_defaults=_JOB_DEFAULTS, executors=executors)
 
     def start(self) -> None:
         """Start the clock; every job runs at once and then at its interval."""
+        jobs.stopping.clear()
         self._renew()
         self._clock.start()
         self._add("lease", self._renew, LEASE_SECONDS)
+        self._add("reconcile", self._job("reconcile"), RECONCILE_SECONDS)
         self._add("process-events", self._job("process-events"), PROCESS_SECONDS)
+        self._add("look-up", self._job("look-up"), LOOK_UP_SECONDS)
+        self._add("import", self._job("import"), IMPORT_SECONDS)
         self._add("check-expired-leads", self._job("check-expired-leads"), self._check_seconds())
         self._add("deliver", self._job("deliver"), DELIVER_SECONDS)
+        self._add(catalogue_service.JOB, self._refresh_catalogue, CATALOGUE_SECONDS)
 
     def stop(self) -> None:
         """Let running jobs end, then give the lease back."""
+        jobs.stopping.set()
+        # The clock waits for its jobs with its lock in hand; one that asks it for something then would wait forever.
+        self._clock.pause()
+        self._threads.shutdown(wait=True)
         self._clock.shutdown(wait=True)
         with self._app.app_context():
             lease_service.release(self._owner)
@@ -60,6 +76,11 @@ class Scheduler:
 
         return run
 
+    def _refresh_catalogue(self) -> None:
+        """Looked at often and run seldom: every six hours, or when somebody asks or an order names unknown goods."""
+        if self._active.is_set():
+            self._guarded(_refresh_catalogue_if_due, catalogue_service.JOB)
+
     def _renew(self) -> None:
         """Renew the lease, show a sign of life and follow a changed interval."""
         self._guarded(self._renew_lease, SCHEDULER)
@@ -67,11 +88,19 @@ class Scheduler:
     def _renew_lease(self) -> None:
         now = utc_now()
         if lease_service.acquire(self._owner, now):
-            self._active.set()
+            if not self._active.is_set():
+                self._active.set()
+                self._run_rare_jobs_now()
             jobs.record(SCHEDULER, now, None, None)
         else:
             self._active.clear()
         self._follow_interval()
+
+    def _run_rare_jobs_now(self) -> None:
+        """A process that takes over from one that died must not wait half an hour for its first reconcile."""
+        for name in ("reconcile", "check-expired-leads"):
+            if job := self._clock.get_job(name):
+                job.modify(next_run_time=utc_now())
 
     def _follow_interval(self) -> None:
         job = self._clock.get_job("check-expired-leads")
@@ -102,6 +131,11 @@ def _run_and_log(name: str) -> None:
     report = jobs.run(name)
     level = logging.WARNING if report.problem else logging.DEBUG
     logger.log(level, "job done", extra={"job": name, "summary": report.summary, "problem": report.problem})
+
+
+def _refresh_catalogue_if_due() -> None:
+    if jobs.catalogue_is_due(utc_now()):
+        _run_and_log(catalogue_service.JOB)
 
 
 def wait_for_stop() -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from config import Config, is_zone
 from models import Settings, db, transaction
-from services import delivery_service, keys, mailketing_service
+from services import delivery_service, keys, mailketing_service, scalev_service
 from services.clock import utc_now
 from services.contacts import clean_text
 from services.errors import UserError
@@ -66,6 +66,11 @@ SETTINGS: dict[str, Setting] = {
         Setting("delivery_workers", "number", "1", low=1, high=4),
     )
 }
+# By `flask settings set` only: v2 is for a business that ScaleV has not moved to v3, and who needs it is told so.
+_COMMAND_LINE_SETTINGS = {
+    "scalev_api_version": Setting("scalev_api_version", "choice", scalev_service.V3, choices=scalev_service.VERSIONS)
+}
+_KNOWN = SETTINGS | _COMMAND_LINE_SETTINGS
 
 
 def text(name: str) -> str | None:
@@ -99,7 +104,7 @@ def masked(name: str) -> str | None:
 
 def shown(name: str) -> str:
     """Return a setting as people may see it."""
-    return (masked(name) if SETTINGS[name].kind == "secret" else text(name)) or ""
+    return (masked(name) if _KNOWN[name].kind == "secret" else text(name)) or ""
 
 
 def check(name: str, value: str) -> str:
@@ -108,7 +113,7 @@ def check(name: str, value: str) -> str:
     Raises:
         InvalidSetting: there is no such setting, or the value can't be used.
     """
-    setting = SETTINGS.get(name)
+    setting = _KNOWN.get(name)
     if setting is None:
         raise InvalidSetting(name, "There is no setting of this name.")
     return _CHECKS[setting.kind](setting, value.strip())
@@ -215,7 +220,7 @@ def _first_value(name: str) -> str | None:
     value = getattr(config, name, None)
     if value is not None and _is_secret(name):
         return check(name, value)
-    return str(value) if value is not None else getattr(SETTINGS.get(name), "default", None)
+    return str(value) if value is not None else getattr(_KNOWN.get(name), "default", None)
 
 
 def _store(name: str, value: str, now: datetime) -> None:

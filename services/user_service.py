@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import re
 import secrets
 from datetime import datetime, timedelta
 from functools import cache
@@ -11,16 +10,13 @@ from pathlib import Path
 from sqlalchemy import select
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from config import MIN_PASSWORD_LENGTH
+from config import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, USER_EMAIL
 from models import User, UserRole, db, transaction
 from services import keys, rate_limit
 from services.errors import NotFound, UserError
 from services.rate_limit import Limit
 
-MAX_PASSWORD_LENGTH = 256
 SETUP_TOKEN_FILE = "setup_token"  # noqa: S105 (a file's name)
-
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 
 
 def any_user() -> bool:
@@ -144,7 +140,7 @@ def normalise_email(text: str) -> str:
 
 def _usable_email(text: str) -> str:
     email = normalise_email(text)
-    if not _EMAIL.fullmatch(email):
+    if not USER_EMAIL.fullmatch(email):
         raise UserError("This is not an e-mail address.")
     return email
 

@@ -24,12 +24,16 @@ class BadBody(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What surrounds an event's data (ScaleV docs): its name, its id, which stays the same over retries, its moment."""
+    """What surrounds an event's data (ScaleV docs): its name, its id, which stays the same over retries, its moment.
+
+    `transfer_unpaid` is our own: an import's choice, kept with each order that it brings.
+    """
 
     name: str
     unique_id: str | None
     sent_at: datetime | None
     data: dict[str, Any]
+    transfer_unpaid: bool = False
 
 
 def parse(body: bytes) -> Envelope:
@@ -50,6 +54,7 @@ def parse(body: bytes) -> Envelope:
         unique_id=_identifier(document.get("unique_id")),
         sent_at=read_moment(document.get("timestamp")),
         data=data if isinstance(data, dict) else {},
+        transfer_unpaid=document.get("transfer_unpaid") is True,
     )
 
 

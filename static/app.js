@@ -8,10 +8,17 @@
     root.setAttribute("data-bs-theme", dark.matches ? "dark" : "light");
   }
 
-  function copy(button) {
+  function textToCopy(button) {
+    if (button.dataset.copyText) {
+      return button.dataset.copyText;
+    }
     var field = document.getElementById(button.dataset.copy);
     field.select();
-    navigator.clipboard.writeText(field.value).then(function () {
+    return field.value;
+  }
+
+  function copy(button) {
+    navigator.clipboard.writeText(textToCopy(button)).then(function () {
       button.setAttribute("aria-label", button.dataset.done);
       button.classList.add("btn-success");
     });
@@ -22,7 +29,7 @@
   root.classList.add("has-js");
 
   document.addEventListener("click", function (event) {
-    var button = event.target.closest("[data-copy]");
+    var button = event.target.closest("[data-copy], [data-copy-text]");
     if (button) {
       copy(button);
     }
