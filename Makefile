@@ -16,7 +16,7 @@ demo: $(VENV)/.installed  ## the same with stand-ins for ScaleV and Mailketing a
 	@$(BIN)/python app.py --demo
 
 test: $(VENV)/.installed-dev  ## the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/.installed-dev  ## style and types
 	@$(BIN)/ruff check .

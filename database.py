@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import DATETIME, MEDIUMBLOB, VARCHAR
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, registry, scoped_session
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -34,6 +35,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from services.errors import Conflict
 
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON")
+
+_POSTGRESQL_DEADLOCK = "40P01"
+_MARIADB_DEADLOCKS = {1213, 1020}  # deadlock found; record has changed since last read
 
 # True while a transaction() is open in this thread: SQLite then begins with the write lock in hand, because a read
 # that turns into a write fails at once when another writer got in between, whatever the busy time-out.
@@ -136,7 +140,8 @@ def transaction() -> Iterator[scoped_session[Session]]:
     first, so that the block sees the newest rows. Never call a vendor inside.
 
     Raises:
-        Conflict: a row with a version was changed by somebody else since it was read.
+        Conflict: a row with a version was changed by somebody else since it was read, or two transactions waited for
+            each other and the database ended this one.
         RuntimeError: something was changed on the session before the transaction began.
     """
     if _writing.get():
@@ -149,12 +154,20 @@ def transaction() -> Iterator[scoped_session[Session]]:
         try:
             yield db.session
             db.session.commit()
-        except StaleDataError as error:
+        except (StaleDataError, OperationalError) as error:
             db.session.rollback()
+            if isinstance(error, OperationalError) and not _is_deadlock(error):
+                raise
             raise Conflict("This was changed by somebody else meanwhile. Load the page again.") from error
         except BaseException:
             db.session.rollback()
             raise
+
+
+def _is_deadlock(error: OperationalError) -> bool:
+    """Whether the database ended this of two transactions that waited for each other (SQLite never does)."""
+    code = next(iter(error.orig.args), None) if error.orig else None
+    return code in _MARIADB_DEADLOCKS or getattr(error.orig, "sqlstate", None) == _POSTGRESQL_DEADLOCK
 
 
 def insert_rows(rows: Sequence[Base]) -> None:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Enum, LargeBinary, String
+from sqlalchemy import Connection, Enum, LargeBinary, String
+from sqlalchemy.exc import OperationalError
 
 import models  # noqa: F401 (the tables, for --autogenerate)
 import models_catalogue  # noqa: F401
@@ -26,7 +27,7 @@ def render_item(kind: str, item: Any, _autogen: object) -> str | bool:
 
 
 def run() -> None:
-    with db.engine.connect() as connection:
+    with _connect() as connection:
         if db.engine.dialect.name != "sqlite":
             _migrate(connection)
             return
@@ -37,6 +38,13 @@ def run() -> None:
             _migrate(connection)
         finally:
             connection.invalidate()
+
+
+def _connect() -> Connection:
+    try:
+        return db.engine.connect()
+    except OperationalError as error:  # Flask-Migrate shows a RuntimeError as one line, everything else as a traceback
+        raise RuntimeError("The database does not answer. Check DATABASE_URL, and that its server runs.") from error
 
 
 def _migrate(connection: Any) -> None:

@@ -1,7 +1,7 @@
 """The inbox: receive an event and keep it, process it, try again what failed, replay. The only writer of events."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -96,8 +96,7 @@ def receive(
         "next_try_at": None if problem else now,
     }
     try:
-        with transaction() as session:
-            event_id = session.execute(_INSERT, row).inserted_primary_key[0]  # type: ignore[attr-defined]
+        event_id = _store(row)
     except IntegrityError:
         _count_duplicate(key)
         return None, problem
@@ -192,6 +191,20 @@ def replay(event_id: int, now: datetime) -> WebhookEvent:
         event.tries, event.next_try_at = 0, now
     process(event_id, now)
     return db.session.get_one(WebhookEvent, event_id)
+
+
+def _store(row: Mapping[str, object]) -> int:
+    """Write a new event; once more when the same one came in at another process and the database chose that."""
+    try:
+        return _insert(row)
+    except Conflict:
+        return _insert(row)
+
+
+def _insert(row: Mapping[str, object]) -> int:
+    with transaction() as session:
+        event_id: int = session.execute(_INSERT, row).inserted_primary_key[0]  # type: ignore[attr-defined]
+    return event_id
 
 
 def _act_twice(event: Inbound, now: datetime) -> tuple[EventStatus, list[int]]:

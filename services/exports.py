@@ -1,6 +1,7 @@
 """Rows for files and scripts: the contract's columns first. Read-only, streamed."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -111,7 +112,9 @@ def safe_cell(value: object) -> object:
 
 
 def _stream(query: Select[Any]) -> Iterator[Any]:
-    return iter(db.session.scalars(query.execution_options(yield_per=_BATCH)))
+    """Yield rows as the database sends them; a reader who stops early leaves no cursor behind."""
+    with closing(db.session.scalars(query.execution_options(yield_per=_BATCH))) as rows:
+        yield from rows
 
 
 def _moment(value: datetime | None) -> str | None:

@@ -44,7 +44,6 @@ class Scheduler:
 
     def start(self) -> None:
         """Start the clock; every job runs at once and then at its interval."""
-        jobs.stopping.clear()
         self._renew()
         self._clock.start()
         self._add("lease", self._renew, LEASE_SECONDS)
@@ -63,6 +62,7 @@ class Scheduler:
         self._clock.pause()
         self._threads.shutdown(wait=True)
         self._clock.shutdown(wait=True)
+        jobs.stopping.clear()
         with self._app.app_context():
             lease_service.release(self._owner)
 

@@ -6,18 +6,20 @@ from functools import cache
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, create_engine, make_url, text
 
+from config import Config
 from models import db
 
 VARIABLES = {"postgresql": "TEST_DATABASE_URL", "mariadb": "TEST_MARIADB_URL"}
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # the name of this process when several run the tests
 
 
 def urls() -> dict[str, str | None]:
     """Return name -> URL of every database at hand; None stands for a SQLite file of the test's own."""
     if missing() and os.environ.get("REQUIRE_ALL") == "1":
         raise pytest.UsageError(f"REQUIRE_ALL=1, but not set: {', '.join(missing())}")
-    return {"sqlite": None, **{name: os.environ[variable] for name, variable in _at_hand().items()}}
+    return {"sqlite": None, **{name: _own_url(os.environ[variable]) for name, variable in _at_hand().items()}}
 
 
 def missing() -> list[str]:
@@ -44,6 +46,20 @@ def drop_all_tables() -> None:
 def _migrate(_url: str) -> None:
     drop_all_tables()
     flask_migrate.upgrade()
+
+
+@cache
+def _own_url(url: str) -> str:
+    """Return the URL of a database that no other test process uses, made beside the one that is named."""
+    if WORKER is None:
+        return url
+    name = f"{make_url(url).database}_{WORKER}"
+    engine = create_engine(Config(database_url=url).sqlalchemy_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
 def _at_hand() -> dict[str, str]:

@@ -419,7 +419,6 @@ def test_an_export_into_a_pipe_that_closes_is_no_trouble(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="`db` is Flask-Migrate's own group, which lets the driver's error through")
 def test_migrating_a_database_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     done = run_flask(tmp_path / "instance", "db", "upgrade", DATABASE_URL="postgres://user@127.0.0.1:1/leads")
     assert done.code == 1

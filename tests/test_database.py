@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from database import SQLITE_PRAGMAS, writing
@@ -303,3 +303,35 @@ class TestSqlite:
             assert db.session.scalars(select(Heartbeat)).all() == []
             run_elsewhere(app, lambda: db.session.scalars(select(Heartbeat)).all())
         db.session.rollback()
+
+
+def test_of_two_that_wait_for_each_other_one_is_told_so_and_the_other_goes_on(app: Flask) -> None:
+    """SQLite has one writer at a time, so that there both go on, one after the other."""
+    with transaction() as session:
+        session.add_all([beat("a", None), beat("b", None)])
+    reached = {"a": threading.Event(), "b": threading.Event()}
+    ends = list[str]()
+
+    def touch(name: str) -> None:
+        db.session.execute(update(Heartbeat).where(Heartbeat.name == name).values(finished_at=NOW))
+
+    def work(first: str, second: str) -> None:
+        with app.app_context():
+            try:
+                with transaction():
+                    touch(first)
+                    reached[first].set()
+                    reached[second].wait(timeout=0.5)
+                    touch(second)
+                ends.append("done")
+            except Conflict:
+                ends.append("conflict")
+
+    threads = [threading.Thread(target=work, args=names) for names in (("a", "b"), ("b", "a"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    expected = ["done", "done"] if db.engine.dialect.name == "sqlite" else ["conflict", "done"]
+    assert sorted(ends) == expected
+    assert stored("a") == stored("b") == NOW

@@ -37,8 +37,8 @@ def race(config: Config, task: str) -> dict[str, Any]:
         time.sleep(0.01)
     (folder / "start").touch()
     errors = [process.communicate(timeout=60)[1].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors
-    assert errors == ["", ""]
+    assert errors == ["", ""], errors[0] + errors[1]
+    assert [process.returncode for process in processes] == [0, 0]
     db.session.expire_all()
     return {name: json.loads((folder / f"{name}.json").read_text()) for name in NAMES}
 

@@ -386,80 +386,24 @@ def upgrade():
 
 
 def downgrade():
-    with op.batch_alter_table("list_members", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_list_members_delivery_id"))
-
     op.drop_table("list_members")
-    with op.batch_alter_table("lead_history", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_lead_history_lead_id"))
-        batch_op.drop_index(batch_op.f("ix_lead_history_event_id"))
-        batch_op.drop_index(batch_op.f("ix_lead_history_at"))
-
     op.drop_table("lead_history")
-    with op.batch_alter_table("delivery_attempts", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_delivery_attempts_delivery_id"))
-
     op.drop_table("delivery_attempts")
-    with op.batch_alter_table("webhook_events", schema=None) as batch_op:
-        batch_op.drop_index("ix_webhook_events_status_next_try_at")
-        batch_op.drop_index(batch_op.f("ix_webhook_events_received_at"))
-        batch_op.drop_index("ix_webhook_events_order_id_status")
-        batch_op.drop_index(batch_op.f("ix_webhook_events_name"))
-        batch_op.drop_index(batch_op.f("ix_webhook_events_lead_id"))
-
     op.drop_table("webhook_events")
-    with op.batch_alter_table("order_lines", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_order_lines_variant_unique_id"))
-        batch_op.drop_index(batch_op.f("ix_order_lines_variant_id"))
-        batch_op.drop_index(batch_op.f("ix_order_lines_sku"))
-        batch_op.drop_index(batch_op.f("ix_order_lines_product_name"))
-        batch_op.drop_index(batch_op.f("ix_order_lines_product_id"))
-        batch_op.drop_index(batch_op.f("ix_order_lines_lead_id"))
-
     op.drop_table("order_lines")
-    with op.batch_alter_table("deliveries", schema=None) as batch_op:
-        batch_op.drop_index("ix_deliveries_status_next_attempt_at")
-        batch_op.drop_index(batch_op.f("ix_deliveries_email"))
-
     op.drop_table("deliveries")
-    with op.batch_alter_table("leads", schema=None) as batch_op:
-        batch_op.drop_index("ix_leads_status_ordered_at_id")
-        batch_op.drop_index("ix_leads_status_due_at")
-        batch_op.drop_index(batch_op.f("ix_leads_product_list_id"))
-        batch_op.drop_index(batch_op.f("ix_leads_phone"))
-        batch_op.drop_index("ix_leads_ordered_at_id")
-        batch_op.drop_index(batch_op.f("ix_leads_handler_name"))
-        batch_op.drop_index(batch_op.f("ix_leads_email"))
-        batch_op.drop_index(batch_op.f("ix_leads_archived_at"))
-
     op.drop_table("leads")
-    with op.batch_alter_table("catalogue_variants", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_catalogue_variants_sku"))
-        batch_op.drop_index(batch_op.f("ix_catalogue_variants_product_id"))
-
     op.drop_table("catalogue_variants")
     op.drop_table("users")
     op.drop_table("suppressions")
     op.drop_table("settings")
-    with op.batch_alter_table("product_lists", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_product_lists_name"))
-
     op.drop_table("product_lists")
     op.drop_table("order_imports")
-    with op.batch_alter_table("login_attempts", schema=None) as batch_op:
-        batch_op.drop_index("ix_login_attempts_key_at")
-
     op.drop_table("login_attempts")
     op.drop_table("leases")
     op.drop_table("heartbeats")
-    with op.batch_alter_table("catalogue_stores", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_catalogue_stores_unique_id"))
-
     op.drop_table("catalogue_stores")
     op.drop_table("catalogue_sales_people")
-    with op.batch_alter_table("catalogue_products", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_catalogue_products_uuid"))
-
     op.drop_table("catalogue_products")
     op.drop_table("catalogue_lists")
     op.drop_table("account_hold")
