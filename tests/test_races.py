@@ -43,6 +43,12 @@ def race(config: Config, task: str) -> dict[str, Any]:
     return {name: json.loads((folder / f"{name}.json").read_text()) for name in NAMES}
 
 
+def calls(config: Config) -> list[str]:
+    """What both asked of Mailketing; one that came too late for any has no file."""
+    files = [config.instance_path / f"{name}.calls" for name in NAMES]
+    return [line for file in files if file.exists() for line in file.read_text().splitlines()]
+
+
 def count(query: Any) -> int:
     return db.session.scalar(select(func.count()).select_from(query)) or 0
 
@@ -80,8 +86,7 @@ def test_200_deliveries_are_sent_exactly_once_each(config: Config) -> None:
         for lead in make_due_leads(LeadStatus.NOT_CLOSING):
             builders.make_delivery(lead, next_attempt_at=utc_now() - timedelta(hours=1))
     race(config, "deliver")
-    lines = [line for name in NAMES for line in (config.instance_path / f"{name}.calls").read_text().splitlines()]
-    assert sorted(lines) == sorted(f"103 buyer{number}@gmail.com" for number in range(LEADS))
+    assert sorted(calls(config)) == sorted(f"103 buyer{number}@gmail.com" for number in range(LEADS))
     assert count(select(Delivery.id).where(Delivery.status == DeliveryStatus.SENT).subquery()) == LEADS
 
 
@@ -92,8 +97,7 @@ def test_deliveries_of_one_address_are_sent_once_by_either_process(config: Confi
             db.session.flush()
             builders.make_delivery(lead, next_attempt_at=utc_now() - timedelta(hours=1))
     race(config, "deliver")
-    files = [config.instance_path / f"{name}.calls" for name in NAMES]
-    assert sum(len(file.read_text().splitlines()) for file in files if file.exists()) == 1
+    assert len(calls(config)) == 1
     counts = Counter(db.session.scalars(select(Delivery.status)))
     assert counts[DeliveryStatus.SENT] == 1
     assert counts[DeliveryStatus.SENT] + counts[DeliveryStatus.SKIPPED] + counts[DeliveryStatus.PENDING] == 30
@@ -103,7 +107,7 @@ def test_the_same_webhooks_at_both_processes_open_each_lead_once(config: Config)
     """Half of the messages of an order are new to the process that gets them, half are known by the other's work."""
     bodies = config.instance_path / "bodies"
     bodies.mkdir()
-    orders = [messages.new_order_id() for _ in range(15)]
+    orders = [messages.new_order_id() for _ in range(60)]
     for number, order_id in enumerate(orders):
         paid = messages.payment(order_id, "paid", messages.ORDERED + timedelta(minutes=1))
         again = messages.updated(order_id, messages.ORDERED + timedelta(minutes=2), payment_status="settled")
