@@ -89,7 +89,8 @@ class ProductList(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(255), index=True)
-    product_id: Mapped[str] = mapped_column(key_string(120), unique=True)
+    product_id: Mapped[str] = mapped_column(key_string(120), index=True)
+    store_name: Mapped[str | None] = mapped_column(key_string(255))  # None: orders of every store
     follow_up_list_id: Mapped[str | None] = mapped_column(String(40))
     closing_list_id: Mapped[str | None] = mapped_column(String(40))
     not_closing_list_id: Mapped[str | None] = mapped_column(String(40))
@@ -98,10 +99,23 @@ class ProductList(Model):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
+    variants: Mapped[list["ProductListVariant"]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="ProductListVariant.variant_id"
+    )
+
     def list_id_for(self, role: LeadStatus) -> str | None:
         """Return the Mailketing list for a role, None when this product list has none for it."""
         list_id: str | None = getattr(self, f"{role.value}_list_id")
         return list_id
+
+
+class ProductListVariant(Model):
+    """One variant that a product list covers; a product list without any covers its whole product."""
+
+    __tablename__ = "product_list_variants"
+
+    product_list_id: Mapped[int] = mapped_column(ForeignKey("product_lists.id", ondelete="CASCADE"), primary_key=True)
+    variant_id: Mapped[str] = mapped_column(key_string(120), primary_key=True, index=True)
 
 
 class Lead(Model):
@@ -140,7 +154,7 @@ class Lead(Model):
     gross_revenue: Mapped[Decimal | None] = mapped_column(Numeric(15, 2))
     quantity: Mapped[int | None]
     product_name: Mapped[str | None] = mapped_column(String(255))
-    store_name: Mapped[str | None] = mapped_column(String(255))
+    store_name: Mapped[str | None] = mapped_column(key_string(255))
     handler_name: Mapped[str | None] = mapped_column(String(255), index=True)
     bank_name: Mapped[str | None] = mapped_column(String(120))
     account_number: Mapped[str | None] = mapped_column(String(60))

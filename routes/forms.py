@@ -4,7 +4,16 @@ from typing import Any
 
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import Field, HiddenField, IntegerField, PasswordField, SelectField, StringField, TextAreaField
+from wtforms import (
+    Field,
+    HiddenField,
+    IntegerField,
+    PasswordField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
@@ -73,15 +82,18 @@ class _DaysField(IntegerField):
 
 
 class ProductListForm(FlaskForm):
-    name = StringField(
-        lazy_gettext("Product name"), [_REQUIRED, Length(max=255, message=_TOO_LONG)], filters=[_stripped]
-    )
+    """A product chosen from ScaleV's list, or typed: then `product` is empty. The service checks what is needed."""
+
+    product = StringField(lazy_gettext("Product at ScaleV"), filters=[_stripped_or_none])
+    name = StringField(lazy_gettext("Product name"), [Length(max=255, message=_TOO_LONG)], filters=[_stripped])
     product_id = StringField(
         lazy_gettext("Product ID at ScaleV"),
-        [_REQUIRED, Length(max=120, message=_TOO_LONG)],
+        [Length(max=120, message=_TOO_LONG)],
         filters=[_stripped],
         render_kw={"autocomplete": "off"},
     )
+    variant_ids = SelectMultipleField(lazy_gettext("Variants"), validate_choice=False)
+    store_name = StringField(lazy_gettext("Store"), [Length(max=255, message=_TOO_LONG)], filters=[_stripped_or_none])
     follow_up_list_id = _list_field(lazy_gettext("List for Follow Up"))
     closing_list_id = _list_field(lazy_gettext("List for Closing"))
     not_closing_list_id = _list_field(lazy_gettext("List for Not closing"))
@@ -91,9 +103,23 @@ class ProductListForm(FlaskForm):
         render_kw={"inputmode": "numeric"},
     )
 
-    def fields(self) -> Fields:
-        """Return what was typed as the service takes it."""
-        return Fields(**{name: value for name, value in self.data.items() if name != "csrf_token"})
+    def fields(self, product_name: str | None) -> Fields:
+        """Return what was filled in as the service takes it.
+
+        Args:
+            product_name: the chosen product's name, None when it was typed.
+        """
+        values = {name: value for name, value in self.data.items() if name not in {"csrf_token", "product"}}
+        if product_name is not None:
+            values |= {"product_id": self.product.data, "name": product_name}
+        else:
+            values["variant_ids"] = ()
+        return Fields(**{**values, "variant_ids": tuple(values["variant_ids"] or ())})
+
+
+class TrialForm(FlaskForm):
+    lead = StringField(lazy_gettext("A recent lead"), filters=[_stripped_or_none])
+    order = TextAreaField(lazy_gettext("Or paste an order"), render_kw={"rows": 8, "spellcheck": "false"})
 
 
 class MoveForm(FlaskForm):

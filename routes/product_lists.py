@@ -8,20 +8,28 @@ from flask_babel import gettext, ngettext
 
 from models import ProductList
 from routes import context, wording
-from routes.forms import ProductListForm
+from routes.forms import ProductListForm, TrialForm
 from routes.guards import admin_required, declare
-from services import product_list_service, settings_service
-from services.product_list_service import Fields, InvalidField
+from services import catalogue_service, order_trial, product_list_service, settings_service, unmapped_queries
+from services.catalogue_service import Part
+from services.errors import UserError
+from services.product_list_service import Fields, InvalidField, Preview
 
 bp = declare(Blueprint("product_lists", __name__, url_prefix="/product-lists"), admin_required)
+
+Save = Callable[[Fields], int]
 
 
 @bp.get("")
 def index() -> ResponseReturnValue:
+    listing = product_list_service.listing()
     return render_template(
         "product_lists.html",
-        listing=product_list_service.listing(),
+        listing=listing,
+        labels={row.id: catalogue_service.label_for(row.product_id) for row, _ in listing},
+        lists=_list_names(),
         default_days=settings_service.number("follow_up_days"),
+        unmapped=unmapped_queries.unmapped_products(),
     )
 
 
@@ -30,7 +38,8 @@ def add() -> ResponseReturnValue:
     def save(fields: Fields) -> int:
         return product_list_service.add(fields, context.now())[1]
 
-    return _form_page(ProductListForm(name=request.args.get("name"), product_id=request.args.get("product_id")), save)
+    form = ProductListForm(name=request.args.get("name"), product_id=request.args.get("product_id"))
+    return _form_page(form, save)
 
 
 @bp.route("/<row:product_list_id>", methods=["GET", "POST"])
@@ -39,7 +48,35 @@ def edit(product_list_id: int) -> ResponseReturnValue:
         return product_list_service.edit(product_list_id, fields, context.now())[1]
 
     product_list, _ = _find(product_list_id)
-    return _form_page(ProductListForm(obj=product_list), save, product_list)
+    chosen = [variant.variant_id for variant in product_list.variants]
+    return _form_page(ProductListForm(obj=product_list, data={"variant_ids": chosen}), save, product_list)
+
+
+@bp.get("/variants")
+def variants() -> ResponseReturnValue:
+    """The variants to tick, when another product is chosen in the form."""
+    form = ProductListForm(formdata=None, product=request.args.get("product"))
+    return render_template("_variants.html", form=form, variants=catalogue_service.variants_of(form.product.data or ""))
+
+
+@bp.post("/refresh")
+def refresh() -> ResponseReturnValue:
+    catalogue_service.ask_for_refresh(context.now())
+    flash(gettext("The lists are fetched anew; that takes about a minute. Load the page again then."), "info")
+    return redirect(request.referrer if _is_own(request.referrer) else url_for(".index"))
+
+
+@bp.route("/try", methods=["GET", "POST"])
+def trial() -> ResponseReturnValue:
+    """Which product list an order would get, and why; changes nothing."""
+    form, result, problem = TrialForm(), None, None
+    if form.validate_on_submit():
+        try:
+            result = _try(form)
+        except UserError as error:
+            problem = wording.refusal(error)
+    leads = order_trial.recent_leads()
+    return render_template("product_list_trial.html", form=form, leads=leads, result=result, problem=problem)
 
 
 @bp.post("/<row:product_list_id>/switch")
@@ -60,17 +97,58 @@ def delete(product_list_id: int) -> ResponseReturnValue:
     return redirect(url_for(".index"))
 
 
-def _form_page(
-    form: ProductListForm, save: Callable[[Fields], int], product_list: ProductList | None = None
-) -> ResponseReturnValue:
-    if form.validate_on_submit():
+def _form_page(form: ProductListForm, save: Save, product_list: ProductList | None = None) -> ResponseReturnValue:
+    product_names = {row.scalev_id: row.name for row in catalogue_service.products()}
+    if not form.is_submitted():
+        form.product.data = catalogue_service.product_number(form.product_id.data or "")
+    elif "show_variants" not in request.form and form.validate():
         try:
-            _tell_saved(save(form.fields()))
-            return redirect(url_for(".index"))
+            return _save_or_ask(form, form.fields(product_names.get(form.product.data or "")), save, product_list)
         except InvalidField as error:
             form[error.field].errors = [wording.refusal(error)]
-    default_days = settings_service.number("follow_up_days")
-    return render_template("product_list_form.html", form=form, product_list=product_list, default_days=default_days)
+    return render_template(
+        "product_list_form.html",
+        form=form,
+        product_list=product_list,
+        product_names=product_names,
+        variants=catalogue_service.variants_of(form.product.data or ""),
+        stores={row.name: row.name for row in catalogue_service.stores()},
+        lists=_list_names(),
+        ages={part: catalogue_service.age(part) for part in (Part.PRODUCTS, Part.LISTS)},
+        default_days=settings_service.number("follow_up_days"),
+    )
+
+
+def _save_or_ask(
+    form: ProductListForm, fields: Fields, save: Save, product_list: ProductList | None
+) -> ResponseReturnValue:
+    """Save, but first show what that does to leads that wait."""
+    preview = product_list_service.preview(fields, context.now(), product_list.id if product_list else None)
+    if preview.leads and "confirmed" not in request.form:
+        return _ask(form, fields, preview)
+    _tell_saved(save(fields))
+    return redirect(url_for(".index"))
+
+
+def _ask(form: ProductListForm, fields: Fields, preview: Preview) -> str:
+    typed = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+    return render_template(
+        "product_list_confirm.html", form=form, fields=fields, preview=preview, typed=typed, lists=_list_names()
+    )
+
+
+def _try(form: TrialForm) -> order_trial.Trial | None:
+    if form.lead.data and form.lead.data.isdigit():
+        return order_trial.try_lead(int(form.lead.data))
+    return order_trial.try_text(form.order.data) if form.order.data else None
+
+
+def _list_names() -> dict[str, str]:
+    return {row.list_id: row.name for row in catalogue_service.mailketing_lists()}
+
+
+def _is_own(url: str | None) -> bool:
+    return bool(url) and str(url).startswith(request.host_url)
 
 
 def _tell_saved(attached: int) -> None:

@@ -5,6 +5,7 @@ from flask_babel.speaklater import LazyString
 
 from services import expiry_service
 from services.errors import UserError
+from services.product_matching import Way
 from services.settings_service import Setting
 from services.statuses import (
     ArchiveReason,
@@ -181,6 +182,13 @@ SETTING = {
         lazy_gettext("Deliveries at the same time"),
         lazy_gettext("1 is enough for most shops."),
     ),
+}
+
+
+MATCH_WAY = {
+    Way.ID: lazy_gettext("by the id"),
+    Way.SKU: lazy_gettext("by the SKU"),
+    Way.NAME: lazy_gettext("by the name"),
 }
 
 

@@ -341,6 +341,12 @@ def variants_of(product_id: str) -> list[CatalogueVariant]:
     return list(product.variants) if product else []
 
 
+def product_number(product_id: str) -> str | None:
+    """Return the integer id of the product that an id or uuid names, None when it names no product."""
+    product = _product(product_id)
+    return product.scalev_id if product else None
+
+
 def label_for(product_id: str) -> Label | None:
     """Return what a product list's product id names (a product before a variant before a SKU), None when unknown."""
     product = _product(product_id)

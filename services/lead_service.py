@@ -246,8 +246,8 @@ def _merge(lead: Lead, snapshot: OrderSnapshot, stamp: str, seen_at: datetime, n
     lead.updated_at = now
     if "created_at" not in lead.field_stamps:  # nobody said when it was ordered: not after any message about it
         lead.ordered_at = min(lead.ordered_at, seen_at)
-    if "lines" in newer and (lead.product_list is None or _goods(lead) != goods):
-        lead.product_list = product_matching.find_product_list(lead.lines)
+    if newer.keys() & {"lines", "store_name"} and (lead.product_list is None or _goods(lead) != goods):
+        lead.product_list = product_matching.find_product_list(lead.lines, lead.store_name)
     _reckon_window(lead)
     if newer and lead.deliveries:
         delivery_service.follow_lead(lead, now)
@@ -286,8 +286,8 @@ def _store_lines(lead: Lead, lines: tuple[Line, ...]) -> None:
 
 
 def _goods(lead: Lead) -> list[tuple[str | None, ...]]:
-    """What a product list is matched by, of each line."""
-    return [
+    """What a product list is matched by: the store, and what names each line's goods."""
+    return [(lead.store_name,)] + [
         (line.variant_unique_id, line.variant_id, line.product_id, line.sku, line.product_name) for line in lead.lines
     ]
 
@@ -391,7 +391,7 @@ def _attach_guarded(lead_id: int, now: datetime) -> bool:
 
 def _attach(lead_id: int, now: datetime) -> bool:
     lead = _lock_existing(lead_id)
-    product_list = product_matching.find_product_list(lead.lines)
+    product_list = product_matching.find_product_list(lead.lines, lead.store_name)
     if lead.product_list is not None or product_list is None:
         return False
     lead.product_list = product_list

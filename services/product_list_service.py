@@ -4,11 +4,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import selectinload
 
-from models import Lead, ProductList, db, transaction
-from services import lead_service
+from models import Lead, ProductList, ProductListVariant, db, transaction
+from services import lead_service, product_matching
 from services.contacts import clean_text
 from services.errors import NotFound, UserError
+from services.statuses import LeadStatus
 
 MAX_DAYS = 365
 
@@ -32,10 +34,34 @@ class Fields:
     closing_list_id: str | None = None
     not_closing_list_id: str | None = None
     follow_up_days: int | None = None
+    store_name: str | None = None  # None: orders of every store
+    variant_ids: tuple[str, ...] = ()  # none: all variants of the product
+
+    def list_id_for(self, role: LeadStatus) -> str | None:
+        """Return the list for a role, None when there is none for it."""
+        list_id: str | None = getattr(self, f"{role.value}_list_id")
+        return list_id
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What saving a product list does at once: leads that get it, and buyers that are added, by role."""
+
+    leads: int
+    added: dict[LeadStatus, int]
+
+
+class _Undone(Exception):
+    """Carries a preview out of the transaction that is rolled back."""
+
+    def __init__(self, preview: Preview) -> None:
+        super().__init__()
+        self.preview = preview
 
 
 def listing() -> list[tuple[ProductList, int]]:
-    """Return all product lists by name, each with the number of its leads."""
+    """Return all product lists by name, each with the number of its leads; of those for one product, the one that is
+    asked first stands first: chosen variants before the whole product, a store's own before one for all."""
     counts = (
         select(Lead.product_list_id, func.count().label("leads"))
         .where(Lead.product_list_id.is_not(None))
@@ -45,7 +71,14 @@ def listing() -> list[tuple[ProductList, int]]:
     query = (
         select(ProductList, func.coalesce(counts.c.leads, 0))
         .outerjoin(counts, counts.c.product_list_id == ProductList.id)
-        .order_by(ProductList.name, ProductList.id)
+        .order_by(
+            ProductList.name,
+            ProductList.product_id,
+            ~ProductList.variants.any(),
+            ProductList.store_name.is_(None),
+            ProductList.id,
+        )
+        .options(selectinload(ProductList.variants))
     )
     return [(row, leads) for row, leads in db.session.execute(query)]
 
@@ -61,9 +94,10 @@ def add(fields: Fields, now: datetime) -> tuple[ProductList, int]:
     """
     cleaned = _clean(fields)
     with transaction() as session:
-        _refuse_double(cleaned.product_id, None)
-        row = ProductList(**asdict(cleaned), active=True, created_at=now, updated_at=now)
+        _refuse_double(cleaned, None)
+        row = ProductList(active=True, created_at=now)
         session.add(row)
+        _fill(row, cleaned, now)
     return row, lead_service.attach_waiting_leads(now)
 
 
@@ -80,13 +114,40 @@ def edit(product_list_id: int, fields: Fields, now: datetime) -> tuple[ProductLi
     cleaned = _clean(fields)
     with transaction():
         row = _existing(product_list_id)
-        _refuse_double(cleaned.product_id, row.id)
-        for name, value in asdict(cleaned).items():
-            setattr(row, name, value)
-        row.updated_at = now
+        _refuse_double(cleaned, row.id)
+        _fill(row, cleaned, now)
         db.session.flush()
         lead_service.follow_product_list(row.id, now)
     return row, lead_service.attach_waiting_leads(now)
+
+
+def preview(fields: Fields, now: datetime, product_list_id: int | None = None) -> Preview:
+    """Return what `add`, or `edit` of this product list, would do at once. Nothing is kept.
+
+    Raises:
+        NotFound: there is no such product list.
+        InvalidField: a field can't be used.
+    """
+    cleaned = _clean(fields)
+    try:
+        with transaction() as session:
+            _refuse_double(cleaned, product_list_id)
+            row = _existing(product_list_id) if product_list_id else ProductList(active=True, created_at=now)
+            session.add(row)
+            _fill(row, cleaned, now)
+            session.flush()
+            raise _Undone(_look_ahead(row))
+    except _Undone as undone:
+        return undone.preview
+
+
+def _look_ahead(row: ProductList) -> Preview:
+    waiting = [Lead.product_list_id.is_(None), product_matching.fits()]
+    leads = db.session.scalar(select(func.count()).select_from(Lead).where(*waiting)) or 0
+    sendable = [Lead.archived_at.is_(None), ~Lead.no_transfer, Lead.email.is_not(None)]
+    by_status = select(Lead.status, func.count()).where(*waiting, *sendable).group_by(Lead.status)
+    counts = {status: number for status, number in db.session.execute(by_status)}
+    return Preview(leads, {status: number for status, number in counts.items() if row.list_id_for(status)})
 
 
 def switch(product_list_id: int, active: bool, now: datetime) -> int:
@@ -115,10 +176,23 @@ def _existing(product_list_id: int) -> ProductList:
     return row
 
 
-def _refuse_double(product_id: str, own_id: int | None) -> None:
-    other = db.session.scalar(select(ProductList.id).where(ProductList.product_id == product_id))
-    if other is not None and other != own_id:
-        raise InvalidField("product_id", "There is a product list with this product id already.")
+def _fill(row: ProductList, fields: Fields, now: datetime) -> None:
+    values = asdict(fields)
+    variant_ids = values.pop("variant_ids")
+    for name, value in values.items():
+        setattr(row, name, value)
+    kept = {variant.variant_id: variant for variant in row.variants}
+    row.variants = [kept.get(key) or ProductListVariant(variant_id=key) for key in variant_ids]
+    row.updated_at = now
+
+
+def _refuse_double(fields: Fields, own_id: int | None) -> None:
+    """Two may share a product, for other stores or other variants; the very same goods twice would be a riddle."""
+    query = select(ProductList).where(ProductList.product_id == fields.product_id)
+    for other in db.session.scalars(query):
+        covered = tuple(variant.variant_id for variant in other.variants)
+        if other.id != own_id and (other.store_name, set(covered)) == (fields.store_name, set(fields.variant_ids)):
+            raise InvalidField("product_id", "There is a product list with this product id already.")
 
 
 def _clean(fields: Fields) -> Fields:
@@ -136,6 +210,8 @@ def _clean(fields: Fields) -> Fields:
         closing_list_id=_clean_list_id("closing_list_id", fields.closing_list_id),
         not_closing_list_id=_clean_list_id("not_closing_list_id", fields.not_closing_list_id),
         follow_up_days=fields.follow_up_days,
+        store_name=clean_text(fields.store_name, 255) or None,
+        variant_ids=tuple(dict.fromkeys(filter(None, (clean_text(key, 120) for key in fields.variant_ids)))),
     )
 
 

@@ -1,14 +1,15 @@
 """Which product list an order belongs to: by variant or product id, then SKU, then exact name, over all its lines.
 
 A line and a product list may name one variant differently: webhooks say its unique id, REST its integer id, and a
-product list may stand for the whole product. The catalogue, as last listed, says what is the same; what it does not
-know stands for itself alone. `catalogue_service.ids_for` reads the same the other way round.
+product list may stand for the whole product or for some of its variants. The catalogue, as last listed, says what is
+the same; what it does not know stands for itself alone. A product list may be for one store's orders only.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol, cast
 
 from sqlalchemy import (
@@ -17,9 +18,11 @@ from sqlalchemy import (
     CompoundSelect,
     Row,
     Select,
+    Subquery,
     Table,
     bindparam,
     exists,
+    false,
     func,
     or_,
     select,
@@ -27,17 +30,24 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from models import Lead, OrderLine, ProductList, db
+from models import Lead, OrderLine, ProductList, ProductListVariant, db
 from models_catalogue import CatalogueProduct, CatalogueVariant
 
 _MAX_LINES_IN_QUERY = 100
 _MAX_KEYS_IN_QUERY = 500
 _NEWEST_LEADS = 200  # how far back goods that the catalogue does not know are looked for
-_ACTIVE = select(ProductList).where(ProductList.active).order_by(ProductList.id)
-_NAMED = _ACTIVE.where(
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_WHOLE = ProductListVariant.variant_id.is_(None)  # covers all of its product
+_ALL = (
+    select(ProductList, ProductListVariant.variant_id)
+    .outerjoin(ProductList.variants)
+    .order_by(ProductList.store_name.is_(None), ProductList.id)
+)
+_NAMED = _ALL.where(
     or_(
-        ProductList.product_id.in_(bindparam("ids", expanding=True)),
-        ProductList.name.in_(bindparam("names", expanding=True)),
+        _WHOLE & ProductList.product_id.in_(_IDS),
+        ProductListVariant.variant_id.in_(_IDS),
+        _WHOLE & ProductList.name.in_(bindparam("names", expanding=True)),
     )
 )
 
@@ -82,6 +92,27 @@ class OrderedGoods(Protocol):
     def product_name(self) -> str | None: ...
 
 
+class Way(StrEnum):
+    """By what a product list names an order line."""
+
+    ID = "id"
+    SKU = "sku"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A product list that names an order line, and by what."""
+
+    product_list: ProductList
+    way: Way
+    key: str
+
+    def takes(self, store_name: str | None) -> bool:
+        """Whether it is switched on and for this store's orders."""
+        return self.product_list.active and self.product_list.store_name in (None, store_name)
+
+
 @dataclass(frozen=True, slots=True)
 class _Names:
     """What a product list may call one line, the closer name first; `number` is the variant's integer id."""
@@ -91,29 +122,40 @@ class _Names:
     number: str | None
 
 
-def find_product_list(lines: Sequence[OrderedGoods]) -> ProductList | None:
-    """Return the product list for an order's lines, None when no active one fits.
+def find_product_list(lines: Sequence[OrderedGoods], store_name: str | None = None) -> ProductList | None:
+    """Return the product list for an order's lines, None when no active one fits; see `rank`."""
+    return next((match.product_list for match in rank(lines) if match.takes(store_name)), None)
 
-    An id beats a SKU and a SKU a name, whichever line they stand on; among equals the earlier line wins, and on one
-    line the variant before the product.
+
+def rank(lines: Sequence[OrderedGoods]) -> Iterator[Match]:
+    """Yield every product list that names one of an order's lines once, the closest first, switched off ones too.
+
+    An id beats a SKU and a SKU a name, whichever line they stand on; among equals the earlier line wins, on one line
+    the variant before the product, and of two for the same goods the one of a store before the one for all.
     """
     named = _name_all(lines)
-    product_lists = _candidates(lines, named)
-    by_id = {row.product_id: row for row in product_lists}
-    by_name: dict[str, ProductList] = {}
-    for row in product_lists:
-        by_name.setdefault(row.name, row)
+    candidates = _candidates(lines, named)
+    by_id, by_name = dict[str, list[ProductList]](), dict[str, list[ProductList]]()
+    for row, variant_id in candidates:
+        by_id.setdefault(variant_id or row.product_id, []).append(row)
+        if variant_id is None:
+            by_name.setdefault(row.name, []).append(row)
     products = _products_among({names.number for names in named} & by_id.keys())
     ids = (key for names in named for key in _usable(names.ids, names, products))
     skus = (key for names in named for key in _usable(names.skus, names, products))
-    return _first(ids, by_id) or _first(skus, by_id) or _first((line.product_name for line in lines), by_name)
+    names = (line.product_name for line in lines)
+    ways = ((Way.ID, ids, by_id), (Way.SKU, skus, by_id), (Way.NAME, names, by_name))
+    seen = set[int]()
+    for match in (match for way, keys, found in ways for match in _matches(way, keys, found)):
+        if match.product_list.id not in seen:
+            seen.add(match.product_list.id)
+            yield match
 
 
 def waiting_lead_ids(limit: int) -> list[int]:
     """Return leads without product list whose goods an active product list names; `find_product_list` finds one for
     each of them."""
-    line_fits = exists().where(OrderLine.lead_id == Lead.id, _fits())
-    query = select(Lead.id).where(Lead.product_list_id.is_(None), line_fits).order_by(Lead.id).limit(limit)
+    query = select(Lead.id).where(Lead.product_list_id.is_(None), fits()).order_by(Lead.id).limit(limit)
     return list(db.session.scalars(query))
 
 
@@ -195,14 +237,15 @@ def _known_products(product_ids: Collection[str]) -> _Products:
     return known
 
 
-def _candidates(lines: Sequence[OrderedGoods], named: Sequence[_Names]) -> Sequence[ProductList]:
-    """The active product lists that a line names; all of them for an order with very many lines, because databases
-    limit how many values one query may hold."""
+def _candidates(lines: Sequence[OrderedGoods], named: Sequence[_Names]) -> Sequence[tuple[ProductList, str | None]]:
+    """The product lists that a line names, each with the variant by which it does; all of them for an order with very
+    many lines, because databases limit how many values one query may hold."""
     if len(lines) > _MAX_LINES_IN_QUERY:
-        return db.session.scalars(_ACTIVE).all()
+        return [(row, variant_id) for row, variant_id in db.session.execute(_ALL)]
     ids = {key for names in named for key in (*names.ids, *names.skus)}
     texts = {line.product_name for line in lines}
-    return db.session.scalars(_NAMED, {"ids": list(ids - {None}), "names": list(texts - {None})}).all()
+    found = db.session.execute(_NAMED, {"ids": list(ids - {None}), "names": list(texts - {None})})
+    return [(row, variant_id) for row, variant_id in found]
 
 
 def _products_among(numbers: set[str | None]) -> set[str]:
@@ -218,43 +261,65 @@ def _usable(keys: tuple[str | None, ...], names: _Names, products: set[str]) -> 
     return (key for key in keys if key != names.number or key not in products)
 
 
-def _fits() -> ColumnElement[bool]:
-    """Return the condition that an active product list names an order line; none of its subqueries looks at the line,
-    so that each runs once and not for every lead."""
-    named = select(ProductList.product_id).where(ProductList.active)
-    covered = select(_covered_variants().subquery().c.scalev_id)
+def fits() -> ColumnElement[bool]:
+    """Return the condition that an active product list names a line of a lead, and takes its store's orders."""
+    store_names = db.session.scalars(select(ProductList.store_name).where(ProductList.active).distinct()).all()
+    named = [
+        _names_line(ProductList.store_name.is_(None))
+        if store_name is None
+        else (Lead.store_name == store_name) & _names_line(ProductList.store_name == store_name)
+        for store_name in store_names
+    ]
+    return exists().where(OrderLine.lead_id == Lead.id, or_(false(), *named))
+
+
+def _names_line(among: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that one of these product lists, if active, names an order line; none of its subqueries
+    looks at the line, so that each runs once and not for every lead."""
+    keys = _keys(among).subquery()
+    named = select(keys.c.key)
+    covered = select(_covered_variants(keys).subquery().c.scalev_id)
     unique_ids = select(CatalogueVariant.unique_id).where(CatalogueVariant.scalev_id.in_(covered))
     own_skus = select(CatalogueVariant.sku).where(
         CatalogueVariant.scalev_id.in_(covered), CatalogueVariant.sku.in_(SKUS_OF_ONE_VARIANT)
     )
     without_ids = OrderLine.variant_unique_id.is_(None) & OrderLine.variant_id.is_(None)
+    names = select(ProductList.name).where(ProductList.active, among, ~ProductList.variants.any())
     return or_(
         OrderLine.variant_unique_id.in_(named),
         OrderLine.variant_unique_id.in_(unique_ids),
-        OrderLine.variant_id.in_(named.where(ProductList.product_id.not_in(select(CatalogueProduct.scalev_id)))),
+        OrderLine.variant_id.in_(named.where(keys.c.key.not_in(select(CatalogueProduct.scalev_id)))),
         OrderLine.variant_id.in_(covered),
         OrderLine.product_id.in_(named),
         OrderLine.product_id.in_(select(CatalogueProduct.scalev_id).where(CatalogueProduct.uuid.in_(named))),
         OrderLine.product_id.in_(select(CatalogueProduct.uuid).where(CatalogueProduct.scalev_id.in_(named))),
         OrderLine.sku.in_(named),
         without_ids & OrderLine.sku.in_(own_skus),
-        OrderLine.product_name.in_(select(ProductList.name).where(ProductList.active)),
+        OrderLine.product_name.in_(names),
     )
 
 
-def _covered_variants() -> CompoundSelect[Any]:
-    """Return the query for the variants that active product lists stand for, one look into an index for each way."""
+def _keys(among: ColumnElement[bool]) -> CompoundSelect[Any]:
+    """Return the query for the ids by which active product lists name goods: their variants, else their product."""
+    whole = select(ProductList.product_id.label("key")).where(ProductList.active, among, ~ProductList.variants.any())
+    chosen = select(ProductListVariant.variant_id.label("key")).join(
+        ProductList, ProductList.id == ProductListVariant.product_list_id
+    )
+    return union(whole, chosen.where(ProductList.active, among))
+
+
+def _covered_variants(keys: Subquery) -> CompoundSelect[Any]:
+    """Return the query for the variants that some keys stand for, one look into an index for each way."""
     variants = select(CatalogueVariant.scalev_id)
     by_product = variants.join(CatalogueProduct)
-    is_product = exists().where(CatalogueProduct.scalev_id == ProductList.product_id)
-    ways = (
-        variants.join(ProductList, ProductList.product_id == CatalogueVariant.unique_id),
-        variants.join(ProductList, ProductList.product_id == CatalogueVariant.sku),
-        variants.join(ProductList, (ProductList.product_id == CatalogueVariant.scalev_id) & ~is_product),
-        by_product.join(ProductList, ProductList.product_id == CatalogueProduct.scalev_id),
-        by_product.join(ProductList, ProductList.product_id == CatalogueProduct.uuid),
+    is_product = exists().where(CatalogueProduct.scalev_id == keys.c.key)
+    return union(
+        variants.join(keys, keys.c.key == CatalogueVariant.unique_id),
+        variants.join(keys, keys.c.key == CatalogueVariant.sku),
+        variants.join(keys, (keys.c.key == CatalogueVariant.scalev_id) & ~is_product),
+        by_product.join(keys, keys.c.key == CatalogueProduct.scalev_id),
+        by_product.join(keys, keys.c.key == CatalogueProduct.uuid),
     )
-    return union(*(way.where(ProductList.active) for way in ways))
 
 
 def _new_goods(
@@ -275,5 +340,5 @@ def _new_goods(
     )
 
 
-def _first(keys: Iterable[str | None], found: dict[str, ProductList]) -> ProductList | None:
-    return next((found[key] for key in keys if key is not None and key in found), None)
+def _matches(way: Way, keys: Iterable[str | None], found: Mapping[str, list[ProductList]]) -> Iterator[Match]:
+    return (Match(row, way, key) for key in keys if key is not None for row in found.get(key, ()))

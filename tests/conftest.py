@@ -18,6 +18,7 @@ from app import create_app
 from config import DATABASE_FILE, Config
 from models import User, db
 from tests import builders, databases
+from tests.browser import browser, open_page  # noqa: F401 (fixtures)
 from tests.page_client import PageClient
 
 

@@ -3,11 +3,11 @@
 import pytest
 from sqlalchemy import select, update
 
-from models import Lead, LeadStatus, OrderLine, ProductList, db, transaction
+from models import Lead, LeadStatus, OrderLine, ProductList, ProductListVariant, db, transaction
 from models_catalogue import CatalogueProduct, CatalogueVariant
 from services import catalogue_service
 from services.order_snapshot import Line
-from services.product_matching import find_product_list, shares_goods, waiting_lead_ids
+from services.product_matching import Way, find_product_list, rank, shares_goods, waiting_lead_ids
 from tests import builders
 
 pytestmark = [pytest.mark.each_database, pytest.mark.usefixtures("app")]
@@ -261,3 +261,53 @@ def test_an_order_with_very_many_known_lines_is_matched_too() -> None:
     listed(("1", "u-1", tuple((str(number), f"variant_{number}", None) for number in range(10, 2000))))
     wanted = make("u-1")
     assert find_product_list([Line(variant_id=str(number)) for number in range(5000, 1990, -1)]) == wanted
+
+
+# --- For a store, for chosen variants ---
+
+
+def chosen(product_id: str, *variant_ids: str, **fields: object) -> ProductList:
+    row = make(product_id, **fields)
+    with transaction():
+        row.variants = [ProductListVariant(variant_id=key) for key in variant_ids]
+    return row
+
+
+@pytest.mark.parametrize("store_name", ["Toko A", "Toko B", "toko a", None])
+def test_a_list_of_a_store_takes_that_store_s_orders_only(store_name: str | None) -> None:
+    of_the_store = make("variant_1", store_name="Toko A")
+    lead = lead_with(Line(variant_unique_id="variant_1"), store_name=store_name)
+    expected = of_the_store if store_name == "Toko A" else None
+    assert find_product_list(lead.lines, store_name) == expected
+    assert waiting_lead_ids(10) == ([lead.id] if expected else [])
+
+
+def test_of_two_lists_for_the_same_goods_the_store_s_own_wins() -> None:
+    for_all = make("variant_1")
+    of_the_store = make("variant_1", store_name="Toko A")
+    line = Line(variant_unique_id="variant_1")
+    assert find_product_list([line], "Toko A") == of_the_store
+    assert find_product_list([line], "Toko B") == find_product_list([line]) == for_all
+
+
+def test_a_list_of_chosen_variants_takes_no_other_variant_and_no_name() -> None:
+    listed(MADU, GAMIS)
+    wanted = chosen("1", "variant_10", name="Madu")
+    leads = [lead_with(line).id for line in LINES]
+    fits = [lead_id for lead_id, line in zip(leads, LINES, strict=True) if find_product_list([line]) == wanted]
+    assert [LINES[leads.index(lead_id)] for lead_id in fits] == [LINES[0], LINES[1], LINES[5], LINES[9]]
+    assert waiting_lead_ids(50) == fits
+
+
+def test_chosen_variants_come_before_their_whole_product() -> None:
+    listed(MADU)
+    whole, part = make("1"), chosen("1", "variant_11")
+    assert find_product_list([Line(variant_unique_id="variant_11")]) == part
+    assert find_product_list([Line(variant_unique_id="variant_10")]) == whole
+
+
+def test_the_ranking_names_those_too_that_do_not_take_the_order() -> None:
+    listed(MADU)
+    off, of_a_store, whole = make("variant_10", active=False), make("10", store_name="Toko A"), make("1")
+    ranked = [(m.product_list, m.way, m.takes("Toko B")) for m in rank([Line(variant_unique_id="variant_10")])]
+    assert ranked == [(off, Way.ID, False), (of_a_store, Way.ID, False), (whole, Way.ID, True)]

@@ -45,7 +45,7 @@ def test_a_product_list_is_added_and_takes_the_waiting_leads(admin_pages: PageCl
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({"name": ""}, "Wajib diisi."),
+        ({"name": ""}, "Product list perlu nama produk."),
         ({"product_id": "taken"}, "Sudah ada product list dengan ID produk ini."),
         ({"follow_up_days": "soon"}, "Harus bilangan bulat."),
         ({"follow_up_days": "0"}, "Harus berupa angka dari 1 sampai 365."),

@@ -114,6 +114,7 @@ def upgrade():
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("product_id", database.key_string(120), nullable=False),
+        sa.Column("store_name", database.key_string(255), nullable=True),
         sa.Column("follow_up_list_id", sa.String(length=40), nullable=True),
         sa.Column("closing_list_id", sa.String(length=40), nullable=True),
         sa.Column("not_closing_list_id", sa.String(length=40), nullable=True),
@@ -122,10 +123,10 @@ def upgrade():
         sa.Column("created_at", database.UtcDateTime(), nullable=False),
         sa.Column("updated_at", database.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_product_lists")),
-        sa.UniqueConstraint("product_id", name=op.f("uq_product_lists_product_id")),
     )
     with op.batch_alter_table("product_lists", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_product_lists_name"), ["name"], unique=False)
+        batch_op.create_index(batch_op.f("ix_product_lists_product_id"), ["product_id"], unique=False)
 
     op.create_table(
         "settings",
@@ -206,7 +207,7 @@ def upgrade():
         sa.Column("gross_revenue", sa.Numeric(precision=15, scale=2), nullable=True),
         sa.Column("quantity", sa.Integer(), nullable=True),
         sa.Column("product_name", sa.String(length=255), nullable=True),
-        sa.Column("store_name", sa.String(length=255), nullable=True),
+        sa.Column("store_name", database.key_string(255), nullable=True),
         sa.Column("handler_name", sa.String(length=255), nullable=True),
         sa.Column("bank_name", sa.String(length=120), nullable=True),
         sa.Column("account_number", sa.String(length=60), nullable=True),
@@ -239,6 +240,21 @@ def upgrade():
         batch_op.create_index(batch_op.f("ix_leads_product_list_id"), ["product_list_id"], unique=False)
         batch_op.create_index("ix_leads_status_due_at", ["status", "due_at"], unique=False)
         batch_op.create_index("ix_leads_status_ordered_at_id", ["status", "ordered_at", "id"], unique=False)
+
+    op.create_table(
+        "product_list_variants",
+        sa.Column("product_list_id", sa.Integer(), nullable=False),
+        sa.Column("variant_id", database.key_string(120), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["product_list_id"],
+            ["product_lists.id"],
+            name=op.f("fk_product_list_variants_product_list_id_product_lists"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("product_list_id", "variant_id", name=op.f("pk_product_list_variants")),
+    )
+    with op.batch_alter_table("product_list_variants", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_product_list_variants_variant_id"), ["variant_id"], unique=False)
 
     op.create_table(
         "deliveries",
@@ -392,6 +408,7 @@ def downgrade():
     op.drop_table("webhook_events")
     op.drop_table("order_lines")
     op.drop_table("deliveries")
+    op.drop_table("product_list_variants")
     op.drop_table("leads")
     op.drop_table("catalogue_variants")
     op.drop_table("users")
