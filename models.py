@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from database import Model, UtcDateTime, db, engine_options, insert_rows, key_string, raw_bytes, transaction, words
 from services.statuses import (
     ArchiveReason,
+    ChaseStep,
     ClosedBy,
     DeliveryStatus,
     EventSource,
@@ -126,6 +127,9 @@ class Lead(Model):
         Index("ix_leads_status_due_at", "status", "due_at"),
         Index("ix_leads_ordered_at_id", "ordered_at", "id"),
         Index("ix_leads_status_ordered_at_id", "status", "ordered_at", "id"),
+        Index("ix_leads_chase_at_id", "chase_at", "id"),
+        Index("ix_leads_handler_name_chase_at_id", "handler_name", "chase_at", "id"),
+        Index("ix_leads_snoozed_until_id", "snoozed_until", "id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -144,6 +148,12 @@ class Lead(Model):
     follow_up_start: Mapped[datetime]
     due_at: Mapped[datetime]
 
+    # The chase, written by chase_service and contact_service alone.
+    chase_at: Mapped[datetime | None]  # when a person is to chase the buyer next; None: not to be chased
+    chased_at: Mapped[datetime | None]
+    chased_step: Mapped[ChaseStep | None] = mapped_column(words(ChaseStep))
+    snoozed_until: Mapped[datetime | None]
+
     # The order as it is now known. What each value was last said by stands in field_stamps and news (order_news).
     ordered_at: Mapped[datetime]
     deleted_stamp: Mapped[str | None] = mapped_column(String(60))
@@ -155,7 +165,7 @@ class Lead(Model):
     quantity: Mapped[int | None]
     product_name: Mapped[str | None] = mapped_column(String(255))
     store_name: Mapped[str | None] = mapped_column(key_string(255))
-    handler_name: Mapped[str | None] = mapped_column(String(255), index=True)
+    handler_name: Mapped[str | None] = mapped_column(String(255))
     bank_name: Mapped[str | None] = mapped_column(String(120))
     account_number: Mapped[str | None] = mapped_column(String(60))
     account_holder: Mapped[str | None] = mapped_column(String(255))
@@ -164,6 +174,7 @@ class Lead(Model):
     email_given: Mapped[str | None] = mapped_column(String(254))  # as the buyer typed it, usable or not
     phone: Mapped[str | None] = mapped_column(String(20), index=True)
     phone_given: Mapped[str | None] = mapped_column(String(60))
+    repairs: Mapped[dict[str, Any] | None]  # what a person put in place of what ScaleV says (buyer_service)
     field_stamps: Mapped[dict[str, Any]] = mapped_column(default=dict)
     news: Mapped[list[Any]] = mapped_column(default=list)
 

@@ -25,6 +25,8 @@ REFUSED_LIST = "refused_list"
 UNSENT = (DeliveryStatus.PENDING, DeliveryStatus.BLOCKED)
 # Rows that a role entered again brings back: they ended only because the lead had left the role.
 _REVIVABLE_REASONS = (STATUS_CHANGED, ARCHIVED)
+# Rows that are over; only a repaired address brings one that was sent back.
+_SETTLED = (DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.SKIPPED)
 RETRYABLE = (DeliveryStatus.FAILED, DeliveryStatus.PENDING, DeliveryStatus.SKIPPED)
 
 
@@ -50,6 +52,23 @@ def follow_lead(lead: Lead, now: datetime) -> None:
         waits_for_list = row.status is DeliveryStatus.CANCELLED and row.reason == NO_LIST
         may_return = row.role is lead.status and not lead.is_archived
         if row.status in UNSENT or _is_repaired(row, lead) or (waits_for_list and may_return):
+            _place(row, lead, now)
+
+
+def readdress(lead: Lead, now: datetime) -> None:
+    """Follow an address that a person repaired. What is over for the lead's present role goes out once more when it
+    had gone to the wrong address, or was refused or skipped for it.
+
+    Raises:
+        UserError: one is being sent to the wrong address right now, so nobody can say what became of it.
+    """
+    follow_lead(lead, now)
+    for row in lead.deliveries:
+        if row.status is DeliveryStatus.SENDING:
+            raise UserError(_WHY_NOT[DeliveryStatus.SENDING])
+        is_due_again = row.status in _SETTLED and row.email != lead.email
+        if is_due_again and row.role is lead.status and not lead.is_archived:
+            row.sent_at = None  # the attempt keeps it
             _place(row, lead, now)
 
 

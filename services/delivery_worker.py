@@ -13,17 +13,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 
-from models import AccountHold, Delivery, DeliveryAttempt, Lead, ListMember, db, transaction
-from services import delivery_service, suppression_service
+from models import AccountHold, Delivery, DeliveryAttempt, ListMember, db, transaction
+from services import delivery_service, same_buyer, suppression_service
 from services.clock import utc_now
 from services.contacts import normalise_email, redact, split_name
 from services.delivery_service import ARCHIVED, REFUSED_ADDRESS, REFUSED_LIST, STATUS_CHANGED
 from services.errors import VendorError
 from services.mailketing_service import AddResult, AnswerKind, Credits
-from services.product_matching import shares_goods
 from services.statuses import DeliveryStatus, LeadStatus
 
 logger = logging.getLogger(__name__)
@@ -249,18 +248,9 @@ def _refusal(row: Delivery, now: datetime) -> str | None:
         return "invalid_address"
     if suppression_service.find(row.email, now):
         return "suppressed"
-    if row.role is not LeadStatus.CLOSING and _paid_elsewhere(lead):
+    if row.role is not LeadStatus.CLOSING and same_buyer.paid_elsewhere(lead):
         return "paid_elsewhere"
     return "already_on_list" if _is_member(row) else None
-
-
-def _paid_elsewhere(lead: Lead) -> bool:
-    """Whether this buyer, known by e-mail or phone, paid for the same product in another order."""
-    same_buyer = [
-        column == value for column, value in ((Lead.email, lead.email), (Lead.phone, lead.phone)) if value is not None
-    ]
-    paid = exists().where(Lead.id != lead.id, Lead.status == LeadStatus.CLOSING, or_(*same_buyer), shares_goods(lead))
-    return bool(db.session.scalar(select(paid)))
 
 
 def _is_member(row: Delivery) -> bool:

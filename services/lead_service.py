@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 
 from models import Lead, LeadHistory, OrderLine, ProductList, db, insert_rows, transaction
-from services import delivery_service, lead_rules, order_news, product_matching, settings_service
+from services import delivery_service, lead_rules, order_news, product_matching, repairs, settings_service
+from services.chase_service import plan_chase
 from services.contacts import clean_text, normalise_email, normalise_phone
 from services.errors import NotFound, UserError
 from services.lead_rules import Decision, LeadState, Order, Overdue, Seen
@@ -107,7 +108,7 @@ def move(lead_id: int, to: LeadStatus, *, actor: str, note: str | None, now: dat
         Conflict: it was moved by somebody else meanwhile.
     """
     with transaction():
-        lead = _lock_existing(lead_id)
+        lead = lock_lead(lead_id)
         if lead.status is to and not lead.is_archived:
             raise UserError("This lead already has that status.")
         if to is LeadStatus.FOLLOW_UP:
@@ -124,7 +125,7 @@ def archive(lead_id: int, *, actor: str, note: str | None, now: datetime) -> Non
         UserError: it is archived already.
     """
     with transaction():
-        lead = _lock_existing(lead_id)
+        lead = lock_lead(lead_id)
         if lead.is_archived:
             raise UserError("This lead is archived already.")
         _apply(lead, Decision("manual", archive=ArchiveReason.MANUAL), _by_hand(lead, actor, note), now)
@@ -189,7 +190,8 @@ def _lock(condition: Any) -> Lead | None:
     return db.session.scalar(select(Lead).where(condition).with_for_update(of=Lead))
 
 
-def _lock_existing(lead_id: int) -> Lead:
+def lock_lead(lead_id: int) -> Lead:
+    """Load a lead for a change; raises NotFound. Runs in the caller's transaction."""
     lead = _lock(Lead.id == lead_id)
     if lead is None:
         raise NotFound("There is no such lead.")
@@ -216,7 +218,7 @@ def _open(order_id: str, ordered_at: datetime, cause: Cause, now: datetime) -> L
         history=[],
         created_at=now,
     )
-    _record(lead, None, "order_received", cause, now)
+    record(lead, None, "order_received", cause, now)
     return lead
 
 
@@ -271,11 +273,11 @@ def _store_details(lead: Lead, newer: Mapping[str, Any]) -> None:
         elif name == "created_at":
             lead.ordered_at = value
         else:
-            setattr(lead, name, value)
+            setattr(lead, name, repairs.read(lead.repairs, name, value))
     if "email_given" in newer:
-        lead.email = normalise_email(newer["email_given"])
+        lead.email = normalise_email(lead.email_given)
     if "phone_given" in newer:
-        lead.phone = normalise_phone(newer["phone_given"])
+        lead.phone = normalise_phone(lead.phone_given)
 
 
 def _store_lines(lead: Lead, lines: tuple[Line, ...]) -> None:
@@ -320,6 +322,7 @@ def _reckon_window(lead: Lead) -> None:
     lead.follow_up_start = max(start, lead.restarted_at) if lead.restarted_at else start
     own_days = lead.product_list.follow_up_days if lead.product_list else None
     lead.due_at = lead.follow_up_start + timedelta(days=own_days or settings_service.number("follow_up_days"))
+    plan_chase(lead)
 
 
 def _follow_rules(lead: Lead, cause: Cause, now: datetime, *, expiring: bool = False) -> bool:
@@ -342,7 +345,7 @@ def _write(lead: Lead, decision: Decision, cause: Cause, now: datetime) -> None:
     """The change and its history row."""
     before = lead.status
     _change(lead, decision, now)
-    _record(lead, before, decision.reason, cause, now)
+    record(lead, before, decision.reason, cause, now)
 
 
 def _place_deliveries(lead: Lead, now: datetime) -> None:
@@ -362,10 +365,12 @@ def _change(lead: Lead, decision: Decision, now: datetime) -> None:
         lead.archived_at, lead.archive_reason = now, decision.archive
     if decision.unarchive:
         lead.archived_at = lead.archive_reason = None
+    plan_chase(lead)
     lead.updated_at = now
 
 
-def _record(lead: Lead, before: LeadStatus | None, reason: str, cause: Cause, now: datetime) -> None:
+def record(lead: Lead, before: LeadStatus | None, reason: str, cause: Cause, now: datetime) -> None:
+    """Add a history row. Runs in the caller's transaction."""
     lead.history.append(
         LeadHistory(
             event_id=cause.event_id,
@@ -390,7 +395,7 @@ def _attach_guarded(lead_id: int, now: datetime) -> bool:
 
 
 def _attach(lead_id: int, now: datetime) -> bool:
-    lead = _lock_existing(lead_id)
+    lead = lock_lead(lead_id)
     product_list = product_matching.find_product_list(lead.lines, lead.store_name)
     if lead.product_list is not None or product_list is None:
         return False

@@ -15,12 +15,12 @@ from sqlalchemy import select
 
 from config import Config, is_zone
 from models import Settings, db, transaction
-from services import delivery_service, keys, mailketing_service, scalev_service
+from services import delivery_service, keys, mailketing_service, message_texts, scalev_service
 from services.clock import utc_now
 from services.contacts import clean_text
 from services.errors import UserError
 from services.lead_rules import Policy
-from services.statuses import CanceledPolicy
+from services.statuses import CanceledPolicy, ChaseStep
 
 ROTATION = timedelta(hours=72)
 MAX_SECRET_LENGTH = 500
@@ -45,7 +45,7 @@ class Setting:
     """One name of the Settings page: what it may hold, and its value while nobody has saved one."""
 
     name: str
-    kind: str  # secret, number, decimal, choice or zone
+    kind: str  # secret, number, decimal, choice, zone or text
     default: str | None = None
     low: int | Decimal = 0
     high: int | Decimal = 0
@@ -70,7 +70,16 @@ SETTINGS: dict[str, Setting] = {
 _COMMAND_LINE_SETTINGS = {
     "scalev_api_version": Setting("scalev_api_version", "choice", scalev_service.V3, choices=scalev_service.VERSIONS)
 }
-_KNOWN = SETTINGS | _COMMAND_LINE_SETTINGS
+# The WhatsApp texts have a page of their own; an empty one brings the default back.
+GREETING = "greeting"
+TEXTS = {
+    name: Setting(name, "text", default)
+    for name, default in (
+        (GREETING, message_texts.DEFAULT_GREETING),
+        *((f"text_{step}", text) for step, text in message_texts.DEFAULTS.items()),
+    )
+}
+_KNOWN = SETTINGS | _COMMAND_LINE_SETTINGS | TEXTS
 
 
 def text(name: str) -> str | None:
@@ -94,6 +103,16 @@ def zone() -> ZoneInfo:
 def policy() -> Policy:
     """Return the settings that change rules."""
     return Policy(canceled=CanceledPolicy(_needed("canceled_policy")))
+
+
+def chase_text(step: ChaseStep) -> str:
+    """Return the WhatsApp text of a step, its variables not filled in."""
+    return _needed(f"text_{step}")
+
+
+def greeting() -> str:
+    """Return how buyers are addressed in WhatsApp texts."""
+    return _needed(GREETING)
 
 
 def masked(name: str) -> str | None:
@@ -284,10 +303,21 @@ def _check_zone(setting: Setting, value: str) -> str:
     raise InvalidSetting(setting.name, "This must be a time zone's name such as Asia/Jakarta.")
 
 
+def _check_text(setting: Setting, value: str) -> str:
+    cleaned = message_texts.clean(value)
+    if setting.name == GREETING and ("\n" in cleaned or len(cleaned) > message_texts.MAX_GREETING_LENGTH):
+        raise InvalidSetting(setting.name, "The greeting is one short word.")
+    mistake = message_texts.find_mistake(cleaned)
+    if mistake:
+        raise InvalidSetting(setting.name, f"{mistake} is not one of the variables.")
+    return cleaned or setting.default or ""
+
+
 _CHECKS = {
     "secret": _check_secret,
     "number": _check_number,
     "decimal": _check_decimal,
     "choice": _check_choice,
     "zone": _check_zone,
+    "text": _check_text,
 }

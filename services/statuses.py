@@ -58,6 +58,27 @@ class DeliveryStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class ChaseStep(StrEnum):
+    """The texts of the follow-up window, in their order: after so many days, and shortly before it ends."""
+
+    H0 = "h0"
+    H1 = "h1"
+    H3 = "h3"
+    H6 = "h6"
+    LAST = "last"
+
+
+class ContactKind(StrEnum):
+    """What a person did about a lead; the last three are what came of talking to the buyer."""
+
+    WHATSAPP = "whatsapp"
+    NOTE = "note"
+    SNOOZE = "snooze"
+    PROMISED = "promised"
+    NO_ANSWER = "no_answer"
+    CALLED_OFF = "called_off"
+
+
 class UserRole(StrEnum):
     ADMIN = "admin"
     CS = "cs"

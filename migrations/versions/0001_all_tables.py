@@ -198,6 +198,10 @@ def upgrade():
         sa.Column("restarted_at", database.UtcDateTime(), nullable=True),
         sa.Column("follow_up_start", database.UtcDateTime(), nullable=False),
         sa.Column("due_at", database.UtcDateTime(), nullable=False),
+        sa.Column("chase_at", database.UtcDateTime(), nullable=True),
+        sa.Column("chased_at", database.UtcDateTime(), nullable=True),
+        sa.Column("chased_step", sa.String(20), nullable=True),
+        sa.Column("snoozed_until", database.UtcDateTime(), nullable=True),
         sa.Column("ordered_at", database.UtcDateTime(), nullable=False),
         sa.Column("deleted_stamp", sa.String(length=60), nullable=True),
         sa.Column("order_status", sa.String(length=30), nullable=True),
@@ -217,6 +221,7 @@ def upgrade():
         sa.Column("email_given", sa.String(length=254), nullable=True),
         sa.Column("phone", sa.String(length=20), nullable=True),
         sa.Column("phone_given", sa.String(length=60), nullable=True),
+        sa.Column("repairs", sa.JSON(), nullable=True),
         sa.Column("field_stamps", sa.JSON(), nullable=False),
         sa.Column("news", sa.JSON(), nullable=False),
         sa.Column("created_at", database.UtcDateTime(), nullable=False),
@@ -233,11 +238,13 @@ def upgrade():
     )
     with op.batch_alter_table("leads", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_leads_archived_at"), ["archived_at"], unique=False)
+        batch_op.create_index("ix_leads_chase_at_id", ["chase_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_leads_email"), ["email"], unique=False)
-        batch_op.create_index(batch_op.f("ix_leads_handler_name"), ["handler_name"], unique=False)
+        batch_op.create_index("ix_leads_handler_name_chase_at_id", ["handler_name", "chase_at", "id"], unique=False)
         batch_op.create_index("ix_leads_ordered_at_id", ["ordered_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_leads_phone"), ["phone"], unique=False)
         batch_op.create_index(batch_op.f("ix_leads_product_list_id"), ["product_list_id"], unique=False)
+        batch_op.create_index("ix_leads_snoozed_until_id", ["snoozed_until", "id"], unique=False)
         batch_op.create_index("ix_leads_status_due_at", ["status", "due_at"], unique=False)
         batch_op.create_index("ix_leads_status_ordered_at_id", ["status", "ordered_at", "id"], unique=False)
 
@@ -255,6 +262,22 @@ def upgrade():
     )
     with op.batch_alter_table("product_list_variants", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_product_list_variants_variant_id"), ["variant_id"], unique=False)
+
+    op.create_table(
+        "contacts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("lead_id", sa.Integer(), nullable=False),
+        sa.Column("at", database.UtcDateTime(), nullable=False),
+        sa.Column("actor", sa.String(length=254), nullable=False),
+        sa.Column("kind", sa.String(20), nullable=False),
+        sa.Column("step", sa.String(20), nullable=True),
+        sa.Column("until", database.UtcDateTime(), nullable=True),
+        sa.Column("text", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["lead_id"], ["leads.id"], name=op.f("fk_contacts_lead_id_leads"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contacts")),
+    )
+    with op.batch_alter_table("contacts", schema=None) as batch_op:
+        batch_op.create_index("ix_contacts_lead_id_at", ["lead_id", "at"], unique=False)
 
     op.create_table(
         "deliveries",
@@ -408,6 +431,7 @@ def downgrade():
     op.drop_table("webhook_events")
     op.drop_table("order_lines")
     op.drop_table("deliveries")
+    op.drop_table("contacts")
     op.drop_table("product_list_variants")
     op.drop_table("leads")
     op.drop_table("catalogue_variants")
