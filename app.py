@@ -7,6 +7,7 @@ serves with waitress. This module imports everything and is imported by nothing.
 import argparse
 
 from flask import Flask
+from flask_compress import Compress
 from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
@@ -23,6 +24,7 @@ from services.clock import utc_now
 from services.settings_service import InvalidSetting
 
 MAX_FORM_BYTES = 4 * 1024 * 1024
+COMPRESSIONS = ["br", "gzip"]  # browsers ask for br over https and on localhost only
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -43,6 +45,7 @@ def create_app(config: Config | None = None) -> Flask:
     db.init_app(app)
     Migrate(app, db, directory=str(BASE_DIR / "migrations"), render_as_batch=True)
     CSRFProtect(app)
+    Compress(app)
     routes.set_up(app, LoginManager(app), config)
     cli.set_up(app)
     return app
@@ -86,6 +89,8 @@ def flask_settings(config: Config) -> dict[str, object]:
         "REMEMBER_COOKIE_SECURE": config.https,
         "REMEMBER_COOKIE_DURATION": 14 * 24 * 3600,
         "PERMANENT_SESSION_LIFETIME": 12 * 3600,
+        "COMPRESS_ALGORITHM": COMPRESSIONS,
+        "COMPRESS_ALGORITHM_STREAMING": COMPRESSIONS,
         "WTF_CSRF_TIME_LIMIT": None,  # a page left open over lunch still works; the session's own life is the limit
     }
 

@@ -1,4 +1,6 @@
-"""Log-in, log-out, first set-up and the choice of language."""
+"""Log-in, log-out, first set-up, and the choice of language and look."""
+
+from collections.abc import Container
 
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -66,11 +68,19 @@ def setup() -> ResponseReturnValue:
 
 @bp.post("/language")
 def language() -> ResponseReturnValue:
-    chosen = request.form.get("language", "")
-    if chosen not in context.LANGUAGES:
+    return _keep_choice(context.LANGUAGE_COOKIE, request.form.get("language", ""), context.LANGUAGES)
+
+
+@bp.post("/theme")
+def theme() -> ResponseReturnValue:
+    return _keep_choice(context.THEME_COOKIE, request.form.get("theme", ""), context.THEMES)
+
+
+def _keep_choice(cookie: str, chosen: str, known: Container[str]) -> ResponseReturnValue:
+    if chosen not in known:
         abort(400)
     response = redirect(safe_path(request.form.get("next"), url_for("dashboard.index")))
-    context.remember_language(response, chosen)
+    context.remember(response, cookie, chosen)
     return response
 
 

@@ -5,7 +5,7 @@ from typing import cast
 from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, current_app, g, request
-from flask_babel import Babel
+from flask_babel import Babel, lazy_gettext
 
 from config import Config
 from services import clock, settings_service
@@ -13,13 +13,17 @@ from services import clock, settings_service
 LANGUAGES = {"id": "Indonesia", "en": "English"}
 DEFAULT_LANGUAGE = "id"
 LANGUAGE_COOKIE = "language"
+THEME_COOKIE = "theme"
+THEMES = {"": lazy_gettext("System"), "light": lazy_gettext("Light"), "dark": lazy_gettext("Dark")}
 _YEAR = 365 * 24 * 3600
 
 
 def set_up(app: Flask) -> None:
     Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=language)
     app.add_template_global(language)
+    app.add_template_global(theme)
     app.jinja_env.globals["languages"] = LANGUAGES
+    app.jinja_env.globals["themes"] = THEMES
 
 
 def now() -> datetime:
@@ -46,6 +50,12 @@ def language() -> str:
     return chosen if chosen in LANGUAGES else DEFAULT_LANGUAGE
 
 
-def remember_language(response: Response, chosen: str) -> None:
-    """Keep the choice for a year. A cookie of its own, because it is to outlive the login."""
-    response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_YEAR, secure=config().https, httponly=True, samesite="Lax")
+def theme() -> str:
+    """Return the look that the person chose: light or dark, "" to follow the system."""
+    chosen = request.cookies.get(THEME_COOKIE, "") if request else ""
+    return chosen if chosen in THEMES else ""
+
+
+def remember(response: Response, cookie: str, chosen: str) -> None:
+    """Keep a choice for a year. A cookie of its own, because it is to outlive the login."""
+    response.set_cookie(cookie, chosen, max_age=_YEAR, secure=config().https, httponly=True, samesite="Lax")

@@ -1,17 +1,21 @@
 """The first page in the morning: what came in, what is stuck, what to do next."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from flask import Blueprint, render_template, url_for
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
 from flask_login import current_user
 
-from routes import context
+from routes import context, filters, wording
 from routes.guards import declare, login_required
-from services import delivery_service, lead_queries, setup_service
+from services import attention_queries, dashboard_queries, delivery_service, lead_queries, setup_service
+from services.attention_queries import Concern
+from services.dashboard_queries import DEFAULT_DAYS, PERIODS, Day, Period
 from services.setup_service import Progress, Step
+from services.statuses import LeadStatus
 
 bp = declare(Blueprint("dashboard", __name__), login_required)
 
@@ -62,6 +66,36 @@ _STEPS = {
 }
 
 
+_ADMIN_AREAS = ("product_lists.", "events.")
+_CONCERNS: dict[Concern, tuple[LazyString, str, dict[str, str]]] = {
+    Concern.UNMAPPED: (
+        lazy_gettext("leads of products that no product list covers"),
+        "product_lists.index",
+        {"_anchor": "unmapped"},
+    ),
+    Concern.FAILED_DELIVERIES: (
+        lazy_gettext("deliveries that Mailketing did not take"),
+        "deliveries.index",
+        {"status": "failed"},
+    ),
+    Concern.PAYMENT_CONFLICT: (
+        lazy_gettext("transfers that ScaleV can't match: look at the payment"),
+        "leads.index",
+        {"status": "follow_up"},
+    ),
+    Concern.TYPOS: (
+        lazy_gettext("e-mail addresses that look mistyped"),
+        "leads.index",
+        {"status": "follow_up"},
+    ),
+    Concern.DEAD_EVENTS: (
+        lazy_gettext("events that could not be processed"),
+        "events.index",
+        {"status": "dead"},
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class StepView:
     """One step of the set-up as the page shows it."""
@@ -75,17 +109,72 @@ class StepView:
 
 @bp.get("/")
 def index() -> ResponseReturnValue:
+    """The whole page; for htmx, which asks every few seconds, only what changes by itself."""
+    period = _period()
+    live = _live_parts(period)
+    if request.headers.get("HX-Request"):
+        return render_template("_dashboard_live.html", **live)
     steps = setup_service.progress() if current_user.is_admin else []
+    days = dashboard_queries.by_day(period)
     return render_template(
         "index.html",
-        figures=lead_queries.overview(context.now(), context.zone()),
-        hold=delivery_service.hold(),
+        **live,
+        days=days,
+        chart=_chart(days),
+        products=dashboard_queries.top_products(period),
+        handlers=dashboard_queries.top_handlers(period),
         steps=[_view(step) for step in steps],
         scalev_reached_us=any(step.done for step in steps if step.step is Step.TEST_EVENT),
         webhook_address=webhook_address(),
         events_to_tick=EVENTS_TO_TICK,
         demo_url=context.config().demo_url,
     )
+
+
+def _period() -> Period:
+    now, zone = context.now(), context.zone()
+    own = dashboard_queries.own_range(request.args.get("since", ""), request.args.get("until", ""), now, zone)
+    days = request.args.get("days", "")
+    known = int(days) if days.isdigit() and int(days) in PERIODS else DEFAULT_DAYS
+    return own or dashboard_queries.last_days(known, now, zone)
+
+
+def _live_parts(period: Period) -> dict[str, Any]:
+    now, zone = context.now(), context.zone()
+    end_of_day = lead_queries.end_of_day(now, zone)
+    return {
+        "period": period,
+        "chosen_days": period.days if period == dashboard_queries.last_days(period.days, now, zone) else None,
+        "periods": PERIODS,
+        "figures": lead_queries.overview(),
+        "flow": dashboard_queries.flow(period),
+        "before": dashboard_queries.flow(period.before()),
+        "due": attention_queries.due(now, end_of_day),
+        "hours": dashboard_queries.due_by_hour(now, end_of_day, zone),
+        "concerns": [_concern(concern, number) for concern, number in attention_queries.concerns().items()],
+        "hold": delivery_service.hold(),
+        "last_check": attention_queries.last_check(),
+        "oldest_waiting": attention_queries.oldest_waiting_delivery(),
+    }
+
+
+def _concern(concern: Concern, number: int) -> tuple[int, LazyString, str | None]:
+    """Return how many, what, and where it can be mended; None where only an admin may go."""
+    words, endpoint, values = _CONCERNS[concern]
+    is_open = current_user.is_admin or not endpoint.startswith(_ADMIN_AREAS)
+    return number, words, url_for(endpoint, **values) if is_open else None
+
+
+def _chart(days: list[Day]) -> dict[str, Any]:
+    """Return what the chart draws; the page's table shows the same numbers."""
+    return {
+        "labels": [filters.short_day(day.day) for day in days],
+        "series": [
+            {"name": str(lazy_gettext("New leads")), "values": [day.arrived for day in days]},
+            {"name": str(wording.LEAD_STATUS[LeadStatus.CLOSING]), "values": [day.closed for day in days]},
+            {"name": str(wording.LEAD_STATUS[LeadStatus.NOT_CLOSING]), "values": [day.expired for day in days]},
+        ],
+    }
 
 
 def webhook_address() -> str:

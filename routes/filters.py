@@ -1,12 +1,12 @@
 """How values look on a page: money, moments, phones and the buyer's own words."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from urllib.parse import quote
 
 import phonenumbers
 from babel.dates import format_date, format_datetime, format_timedelta
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, format_percent
 from flask import Flask
 from markupsafe import Markup
 
@@ -24,6 +24,9 @@ def set_up(app: Flask) -> None:
         moment,
         weekday_moment,
         day,
+        calendar_day,
+        percent,
+        duration,
         ago,
         phone,
         whatsapp,
@@ -61,6 +64,26 @@ def day(at: datetime | None) -> str:
     if at is None:
         return NOTHING
     return format_date(at.astimezone(context.zone()), "d MMM y", locale=context.language())
+
+
+def calendar_day(value: date) -> str:
+    """Return a day that is one already, with its weekday."""
+    return format_date(value, "EEE, d MMM", locale=context.language())
+
+
+def short_day(value: date) -> str:
+    """Return a day for the axis of a chart: 22 Nov."""
+    return format_date(value, "d MMM", locale=context.language())
+
+
+def percent(share: float) -> str:
+    """Return a share of 1 as whole percent."""
+    return format_percent(share, "#,##0 %", locale=context.language())
+
+
+def duration(length: timedelta) -> str:
+    """Return a length of time in its largest unit: 3 jam."""
+    return format_timedelta(length, locale=context.language())
 
 
 def ago(at: datetime) -> str:

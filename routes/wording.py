@@ -17,6 +17,7 @@ from services.statuses import (
     UserRole,
 )
 
+STATUSES = LeadStatus
 LEAD_STATUS = {
     LeadStatus.FOLLOW_UP: lazy_gettext("Follow Up"),
     LeadStatus.CLOSING: lazy_gettext("Closing"),

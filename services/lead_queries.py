@@ -53,8 +53,6 @@ class Overview:
 
     by_status: dict[LeadStatus, int]
     archived: int
-    due_today: int
-    overdue: int
     deliveries: dict[DeliveryStatus, int]
     events: dict[EventStatus, int]
     last_webhook: datetime | None
@@ -74,14 +72,11 @@ class Page(Generic[Row]):
     older: str | None
 
 
-def overview(now: datetime, zone: ZoneInfo) -> Overview:
-    """Return the dashboard's figures; a day is a day in `zone`."""
-    open_leads = [Lead.status == LeadStatus.FOLLOW_UP, Lead.archived_at.is_(None)]
+def overview() -> Overview:
+    """Return the dashboard's figures that are of no period."""
     return Overview(
         by_status=_lead_counts(),
         archived=_count(Lead.archived_at.is_not(None)),
-        due_today=_count(*open_leads, Lead.due_at > now, Lead.due_at < end_of_day(now, zone)),
-        overdue=_count(*open_leads, Lead.due_at <= now),
         deliveries=delivery_counts(),
         events=event_counts(),
         last_webhook=_last_webhook(),

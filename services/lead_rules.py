@@ -10,6 +10,7 @@ from services.order_news import OrderState
 from services.statuses import ArchiveReason, CanceledPolicy, ClosedBy, LeadStatus
 
 # Between a courier's pick-up and the buyer's door a cash-on-delivery order is alive, though unpaid (ScaleV docs).
+COD = "cod"
 COD_UNDER_WAY = frozenset({"confirmed", "in_process", "ready", "shipped"})
 
 
@@ -120,7 +121,7 @@ def is_settled(state: OrderState) -> bool:
 
 
 def is_cod(state: OrderState) -> bool:
-    return state.payment_method == "cod"
+    return state.payment_method == COD
 
 
 def hold_reason(state: OrderState) -> str | None:

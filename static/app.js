@@ -4,7 +4,11 @@
   var root = document.documentElement;
   var dark = window.matchMedia("(prefers-color-scheme: dark)");
 
+  // Follows the system unless the person chose one, which the server has then put there.
   function chooseTheme() {
+    if (root.dataset.chosenTheme) {
+      return;
+    }
     root.setAttribute("data-bs-theme", dark.matches ? "dark" : "light");
   }
 
@@ -24,6 +28,69 @@
     });
   }
 
+  function isTyping(element) {
+    return element.closest("input, textarea, select, [contenteditable], .ts-wrapper") !== null;
+  }
+
+  // --- Keys: / search, j k the next or previous row, Enter opens it, w WhatsApp, ? help ---
+
+  function rows() {
+    return Array.from(document.querySelectorAll("[data-row]"));
+  }
+
+  function moveBy(step) {
+    var all = rows();
+    var at = all.findIndex(function (row) { return row.classList.contains("chosen-row"); });
+    var next = all[Math.min(Math.max(at + step, 0), all.length - 1)];
+    if (!next) {
+      return;
+    }
+    all.forEach(function (row) { row.classList.toggle("chosen-row", row === next); });
+    next.querySelector("a, button").focus({ preventScroll: true });
+    next.scrollIntoView({ block: "nearest" });
+  }
+
+  function openChat() {
+    var row = document.querySelector(".chosen-row") || document;
+    var chat = row.querySelector(".btn-whatsapp");
+    if (chat) {
+      chat.click();
+    }
+  }
+
+  var keys = {
+    "/": function () {
+      var search = document.querySelector("input[type=search]");
+      if (search) {
+        search.focus();
+      } else {
+        window.location.assign(root.dataset.searchUrl);
+      }
+    },
+    j: function () { moveBy(1); },
+    k: function () { moveBy(-1); },
+    w: openChat,
+    "?": function () { document.getElementById("keys").showModal(); }
+  };
+
+  document.addEventListener("keydown", function (event) {
+    var act = keys[event.key];
+    var isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (act && isPlain && !isTyping(event.target) && document.getElementById("keys") && !document.querySelector("dialog[open]")) {
+      event.preventDefault();
+      act();
+    }
+  });
+
+  // --- What refreshes by itself, while somebody looks and does nothing in it ---
+
+  window.setInterval(function () {
+    var live = document.getElementById("live");
+    if (live && window.htmx && document.visibilityState === "visible" && !live.contains(document.activeElement)) {
+      window.htmx.trigger(document.body, "live");
+    }
+  }, 15000);
+
   chooseTheme();
   dark.addEventListener("change", chooseTheme);
   root.classList.add("has-js");
@@ -32,6 +99,9 @@
     var button = event.target.closest("[data-copy], [data-copy-text]");
     if (button) {
       copy(button);
+    }
+    if (event.target.closest("[data-opens]")) {
+      document.getElementById(event.target.closest("[data-opens]").dataset.opens).showModal();
     }
     // A tap beside the phone's sheet closes it.
     document.querySelectorAll("details.bottom-more[open]").forEach(function (sheet) {

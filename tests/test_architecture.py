@@ -16,8 +16,8 @@ TABLES = {name for name in TOP if name.startswith("models")} | {"database"}
 ENTRANCES = {"app", "cli", "server", "demo"}
 
 PURE = {
-    "chase_plan", "clock", "contacts", "errors", "lead_rules", "message_texts", "order_news", "order_snapshot", "repairs",
-    "scalev_shapes", "signatures", "statuses", "webhook_body",
+    "chase_plan", "clock", "contacts", "errors", "lead_rules", "message_texts", "order_news", "order_snapshot",
+    "repairs", "scalev_shapes", "signatures", "statuses", "webhook_body",
 }  # fmt: skip
 CLIENTS = {"http_session", "mailketing_service", "scalev_service"}
 # Each may import those behind it, none those before it.

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -28,39 +28,16 @@ def test_archived_leads_are_counted_apart(now: datetime) -> None:
     make_lead()
     make_lead(status=LeadStatus.CLOSING)
     _archived(now)
-    figures = lead_queries.overview(now, JAKARTA)
+    figures = lead_queries.overview()
     assert figures.by_status == {LeadStatus.FOLLOW_UP: 1, LeadStatus.CLOSING: 1, LeadStatus.NOT_CLOSING: 0}
     assert figures.archived == 1
-
-
-def test_today_ends_at_midnight_in_the_configured_zone(now: datetime) -> None:
-    midnight = datetime(2026, 11, 22, 17, 0, tzinfo=UTC)  # 00.00 WIB of the 23rd
-    make_lead(due_at=midnight - timedelta(seconds=1))
-    make_lead(due_at=midnight)
-    assert lead_queries.overview(now, JAKARTA).due_today == 1
-    assert lead_queries.overview(now, ZoneInfo("UTC")).due_today == 2
-
-
-def test_a_lead_is_overdue_from_its_very_moment_on_and_then_no_longer_due_today(now: datetime) -> None:
-    make_lead(due_at=now)
-    make_lead(due_at=now + timedelta(minutes=1))
-    figures = lead_queries.overview(now, JAKARTA)
-    assert (figures.overdue, figures.due_today) == (1, 1)
-
-
-def test_closed_and_archived_leads_are_neither_due_nor_overdue(now: datetime) -> None:
-    for due_at in (now - timedelta(days=1), now + timedelta(minutes=1)):
-        make_lead(status=LeadStatus.CLOSING, due_at=due_at)
-        _archived(now, due_at=due_at)
-    figures = lead_queries.overview(now, JAKARTA)
-    assert (figures.overdue, figures.due_today) == (0, 0)
 
 
 def test_deliveries_and_events_are_counted_by_state(now: datetime) -> None:
     for status in DeliveryStatus:
         make_delivery(status=status)
     make_event(status=EventStatus.DEAD)
-    figures = lead_queries.overview(now, JAKARTA)
+    figures = lead_queries.overview()
     assert figures.outbox_backlog == 2  # waiting and being sent
     assert figures.deliveries[DeliveryStatus.FAILED] == 1
     assert (figures.events[EventStatus.DEAD], figures.events[EventStatus.WAITING]) == (1, 0)
@@ -70,14 +47,14 @@ def test_the_last_webhook_is_one_that_scalev_sent(now: datetime) -> None:
     make_event(received_at=now - timedelta(hours=2))
     make_event(received_at=now - timedelta(hours=3))
     make_event(received_at=now, source=EventSource.RECONCILE)
-    assert lead_queries.overview(now, JAKARTA).last_webhook == now - timedelta(hours=2)
+    assert lead_queries.overview().last_webhook == now - timedelta(hours=2)
 
 
 def test_the_last_test_is_the_last_sign_of_life_of_the_webhook(now: datetime) -> None:
-    assert lead_queries.overview(now, JAKARTA).last_test is None
+    assert lead_queries.overview().last_test is None
     with transaction() as session:
         session.add(Heartbeat(name="webhook-test", succeeded_at=now))
-    assert lead_queries.overview(now, JAKARTA).last_test == now
+    assert lead_queries.overview().last_test == now
 
 
 # --- The list of leads ---
