@@ -17,15 +17,32 @@ from routes import (
     guards,
     headers,
     health,
+    lead_actions,
     leads,
     product_lists,
+    queue,
     settings,
+    texts,
     tools,
     webhooks,
     wording,
 )
 
-AREAS = (accounts, dashboard, leads, product_lists, settings, events, deliveries, tools, webhooks, health)
+AREAS = (
+    accounts,
+    dashboard,
+    queue,
+    leads,
+    lead_actions,
+    product_lists,
+    settings,
+    texts,
+    events,
+    deliveries,
+    tools,
+    webhooks,
+    health,
+)
 
 
 class _RowId(IntegerConverter):

@@ -1,6 +1,6 @@
 """What a request knows: its moment, the zone and the language of the person, each read once."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo
 
@@ -38,6 +38,11 @@ def zone() -> ZoneInfo:
     if "zone" not in g:
         g.zone = settings_service.zone()
     return cast(ZoneInfo, g.zone)
+
+
+def tomorrow() -> date:
+    """Return tomorrow's date in the configured zone."""
+    return now().astimezone(zone()).date() + timedelta(days=1)
 
 
 def config() -> Config:

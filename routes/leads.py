@@ -5,9 +5,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_login import current_user
 
-from routes import context
+from routes import context, lead_page
 from routes.forms import ARCHIVE, MoveForm
-from routes.guards import declare, login_required
+from routes.guards import declare, login_required, safe_path
 from routes.paging import chosen, flashed_refusal
 from services import lead_queries, lead_service
 from services.lead_queries import MAX_SEARCH_LENGTH, Tab
@@ -26,18 +26,18 @@ def index() -> ResponseReturnValue:
 
 @bp.get("/<row:lead_id>")
 def detail(lead_id: int) -> ResponseReturnValue:
-    return _detail_page(lead_id, MoveForm(formdata=None))
+    return lead_page.render(lead_id)
 
 
 @bp.post("/<row:lead_id>/move")
 def move(lead_id: int) -> ResponseReturnValue:
     form = MoveForm()
     if not form.validate():
-        return _detail_page(lead_id, form)
+        return lead_page.render(lead_id, move=form)
     with flashed_refusal():
         _move(lead_id, form.to.data, form.note.data)
         flash(gettext("The lead was moved."), "success")
-    return redirect(url_for(".detail", lead_id=lead_id))
+    return redirect(safe_path(request.form.get("next"), url_for(".detail", lead_id=lead_id)))
 
 
 def _move(lead_id: int, to: str, note: str | None) -> None:
@@ -46,9 +46,3 @@ def _move(lead_id: int, to: str, note: str | None) -> None:
         lead_service.archive(lead_id, actor=actor, note=note, now=now)
     else:
         lead_service.move(lead_id, LeadStatus(to), actor=actor, note=note, now=now)
-
-
-def _detail_page(lead_id: int, form: MoveForm) -> str:
-    lead = lead_queries.lead(lead_id)
-    hold = lead_queries.hold_reason(lead)
-    return render_template("lead_detail.html", lead=lead, hold=hold, form=form, now=context.now())

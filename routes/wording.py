@@ -6,10 +6,13 @@ from flask_babel.speaklater import LazyString
 from services import expiry_service
 from services.errors import UserError
 from services.product_matching import Way
+from services.queue_service import Section
 from services.settings_service import Setting
 from services.statuses import (
     ArchiveReason,
     CanceledPolicy,
+    ChaseStep,
+    ContactKind,
     DeliveryStatus,
     EventSource,
     EventStatus,
@@ -79,6 +82,52 @@ DELIVERY_LOOK = {
     DeliveryStatus.CANCELLED: ("secondary", "close"),
 }
 USER_ROLE = {UserRole.ADMIN: lazy_gettext("Admin"), UserRole.CS: lazy_gettext("CS")}
+CHASE_STEP = {
+    ChaseStep.H0: lazy_gettext("H+0"),
+    ChaseStep.H1: lazy_gettext("H+1"),
+    ChaseStep.H3: lazy_gettext("H+3"),
+    ChaseStep.H6: lazy_gettext("H+6"),
+    ChaseStep.LAST: lazy_gettext("Before the deadline"),
+}
+CHASE_STEP_HELP = {
+    ChaseStep.H0: lazy_gettext("Right after the order."),
+    ChaseStep.H1: lazy_gettext("1 day after the order."),
+    ChaseStep.H3: lazy_gettext("3 days after the order."),
+    ChaseStep.H6: lazy_gettext("6 days after the order."),
+    ChaseStep.LAST: lazy_gettext("12 hours before the lead moves to Not closing."),
+}
+CONTACT_KIND = {
+    ContactKind.WHATSAPP: lazy_gettext("WhatsApp"),
+    ContactKind.NOTE: lazy_gettext("Note"),
+    ContactKind.SNOOZE: lazy_gettext("Put off"),
+    ContactKind.PROMISED: lazy_gettext("Promised to pay"),
+    ContactKind.NO_ANSWER: lazy_gettext("No answer"),
+    ContactKind.CALLED_OFF: lazy_gettext("Called off"),
+}
+CONTACT_LOOK = {
+    ContactKind.WHATSAPP: ("green", "whatsapp"),
+    ContactKind.NOTE: ("secondary", "edit"),
+    ContactKind.SNOOZE: ("azure", "clock"),
+    ContactKind.PROMISED: ("azure", "calendar"),
+    ContactKind.NO_ANSWER: ("yellow", "clock"),
+    ContactKind.CALLED_OFF: ("orange", "close"),
+}
+QUEUE_SECTION = {
+    Section.OVERDUE: lazy_gettext("Overdue"),
+    Section.TODAY: lazy_gettext("Today"),
+    Section.LATER: lazy_gettext("Later"),
+}
+TEXT_VARIABLE = {
+    "nama_depan": lazy_gettext("the buyer's first name"),
+    "sapaan": lazy_gettext("how you address buyers, see below"),
+    "produk": lazy_gettext("the product's name"),
+    "total": lazy_gettext("what is to be paid"),
+    "bank": lazy_gettext("the bank to pay to"),
+    "nomor_rekening": lazy_gettext("the account's number"),
+    "atas_nama": lazy_gettext("the account's holder"),
+    "batas_waktu": lazy_gettext("when the lead moves to Not closing"),
+    "nama_cs": lazy_gettext("the name of who writes, else the order's CS"),
+}
 CANCELED_POLICY = {
     CanceledPolicy.KEEP: lazy_gettext("Nothing: the days go on"),
     CanceledPolicy.TRANSFER: lazy_gettext("Move to Not closing at once"),
@@ -100,6 +149,8 @@ REASON = {
     "cod_under_way": lazy_gettext("The COD parcel is on its way."),
     "manual": lazy_gettext("Moved by hand."),
     "order_received": lazy_gettext("The order came in."),
+    "email_repaired": lazy_gettext("The e-mail address was repaired."),
+    "phone_repaired": lazy_gettext("The phone number was repaired."),
     # events
     "stale": lazy_gettext("It brought nothing that newer events had not told already."),
     "not_an_order": lazy_gettext("It is not about an order, so there is nothing to do."),

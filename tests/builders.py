@@ -23,6 +23,8 @@ from models import (
     WebhookEvent,
     transaction,
 )
+from models_contact import Contact
+from services.statuses import ChaseStep, ContactKind
 
 NOW = datetime(2026, 11, 22, 4, 5, tzinfo=UTC)  # 11.05 WIB
 PASSWORD = "kopi susu gula aren"
@@ -71,7 +73,18 @@ def make_lead(**fields: Any) -> Lead:
         "created_at": ordered_at,
         "updated_at": ordered_at,
     }
-    return _saved(Lead(**{**defaults, **fields}))
+    values = {**defaults, **fields}
+    if values["status"] is LeadStatus.FOLLOW_UP and not values.get("archived_at"):
+        values.setdefault("chase_at", ordered_at)
+    return _saved(Lead(**values))
+
+
+def make_contact(lead: Lead, **fields: Any) -> Contact:
+    """Somebody opened WhatsApp with the first text."""
+    defaults = {"lead_id": lead.id, "at": NOW, "actor": "sari@example.com", "kind": ContactKind.WHATSAPP}
+    if fields.get("kind", ContactKind.WHATSAPP) is ContactKind.WHATSAPP:
+        defaults |= {"step": ChaseStep.H0, "text": "Halo Kak"}
+    return _saved(Contact(**{**defaults, **fields}))
 
 
 def make_history(lead: Lead, **fields: Any) -> LeadHistory:
