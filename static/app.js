@@ -64,7 +64,7 @@
       if (search) {
         search.focus();
       } else {
-        window.location.assign(root.dataset.searchUrl);
+        window.location.assign(document.body.dataset.searchUrl);
       }
     },
     j: function () { moveBy(1); },
