@@ -17,6 +17,7 @@ from routes import (
     guards,
     headers,
     health,
+    imports,
     lead_actions,
     leads,
     product_lists,
@@ -42,6 +43,7 @@ AREAS = (
     tools,
     webhooks,
     health,
+    imports,
 )
 
 

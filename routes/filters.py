@@ -24,7 +24,9 @@ def set_up(app: Flask) -> None:
         moment,
         weekday_moment,
         day,
+        last_day,
         calendar_day,
+        full_day,
         percent,
         duration,
         ago,
@@ -64,6 +66,16 @@ def day(at: datetime | None) -> str:
     if at is None:
         return NOTHING
     return format_date(at.astimezone(context.zone()), "d MMM y", locale=context.language())
+
+
+def last_day(end: datetime) -> str:
+    """Return the last day of a range by its end, which is the first moment that lies outside."""
+    return day(end - timedelta(microseconds=1))
+
+
+def full_day(value: date) -> str:
+    """Return a day with its year: 22 Nov 2026."""
+    return format_date(value, "d MMM y", locale=context.language())
 
 
 def calendar_day(value: date) -> str:

@@ -280,6 +280,7 @@ _SETTING_REFUSAL: dict[str, LazyString] = {
 
 # Sentences of services that the search for msgids can't see, because they are chosen from a table there.
 _SAID_BY_SERVICES = (
+    lazy_gettext("The ScaleV API key is missing: save it in Settings."),
     lazy_gettext("This delivery waits for a product list or a usable e-mail address; set that first."),
     lazy_gettext("This delivery is being sent right now."),
     lazy_gettext("This delivery was sent already."),

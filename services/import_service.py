@@ -249,9 +249,9 @@ def running_ids() -> list[int]:
     return list(db.session.scalars(query))
 
 
-def latest() -> OrderImport | None:
-    """Return the newest import, None when there was none yet."""
-    return db.session.scalar(select(OrderImport).order_by(OrderImport.id.desc()).limit(1))
+def newest(limit: int) -> list[OrderImport]:
+    """Return the imports that were begun last, the newest first."""
+    return list(db.session.scalars(select(OrderImport).order_by(OrderImport.id.desc()).limit(limit)))
 
 
 def get(import_id: int) -> OrderImport:

@@ -15,7 +15,7 @@ from tests.page_client import PageClient
 
 GUARDS = {guards.open_to_all, guards.login_required, guards.admin_required}
 OPEN_AREAS = {"accounts", "webhooks", "health"}
-ADMIN_AREAS = {"settings", "texts", "product_lists", "events", "tools"}
+ADMIN_AREAS = {"imports", "settings", "texts", "product_lists", "events", "tools"}
 
 
 def _rules(app: Flask) -> Iterator[tuple[Rule, guards.Guard]]:

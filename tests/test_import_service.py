@@ -301,14 +301,12 @@ def test_progress_moves_to_its_end(shop: Shop) -> None:
     assert import_service.progress(row) == Progress(100, 120, 120, row.reached, DONE, None)
 
 
-def test_the_latest_import_is_the_one_that_was_begun_last(shop: Shop) -> None:
-    assert import_service.latest() is None
-    import_all(shop)
-    row = begin()
-    latest = import_service.latest()
-    assert latest is not None
-    assert latest.id == row.id
-    assert import_service.progress(latest).percent == 0
+def test_the_newest_import_is_the_one_that_was_begun_last(shop: Shop) -> None:
+    assert import_service.newest(5) == []
+    first, second = import_all(shop), begin()
+    assert [row.id for row in import_service.newest(5)] == [second.id, first.id]
+    assert [row.id for row in import_service.newest(1)] == [second.id]
+    assert import_service.progress(second).percent == 0
 
 
 def test_a_cancelled_import_stops_after_its_page_and_can_go_on(shop: Shop) -> None:
@@ -505,7 +503,7 @@ def test_the_command_shows_its_plan_asks_and_shows_progress(app: Flask, shop: Sh
 def test_the_command_does_nothing_when_the_answer_is_no(app: Flask, shop: Shop) -> None:
     shop.order(age_days=30)
     code, _ = command(app, "--since", day(40), answer="n\n")
-    assert (code, leads(), import_service.latest()) == (1, {}, None)
+    assert (code, leads(), import_service.newest(1)) == (1, {}, [])
 
 
 def test_the_command_says_what_a_transfer_means_before_it_asks(app: Flask, shop: Shop) -> None:
@@ -537,8 +535,7 @@ def test_the_command_stopped_by_ctrl_c_says_how_to_go_on(
 
     monkeypatch.setattr(import_service, "run", press_ctrl_c)
     code, output = command(app, "--since", day(40), "--yes")
-    latest = import_service.latest()
-    assert latest is not None
+    (latest,) = import_service.newest(1)
     assert code == 1
     assert f"import-orders --resume {latest.id}" in output
     assert latest.status == RUNNING

@@ -1,0 +1,127 @@
+"""The import page: it says what it would do, asks, and shows how far it is; without scripts and in a real browser."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from models import Lead, OrderImport, db
+from sandbox.app import serve_in_thread
+from sandbox.state import Sandbox as SandboxState
+from sandbox.state import Settings
+from services import import_service, jobs, settings_service
+from services.clock import utc_now
+from tests.browser import PHONE, OpenPage, log_in
+from tests.page_client import Page, PageClient
+from tests.processes import EMAIL, PASSWORD, SCALEV_KEY, Sandbox, running
+from tests.scalev_shop import Shop
+
+SINCE, UNTIL = "2026-01-01", date.today().isoformat()  # noqa: DTZ011 (the sandbox's orders are of real days)
+
+
+@pytest.fixture
+def shop(app: Flask) -> Iterator[Shop]:
+    with serve_in_thread(SandboxState(Settings())) as url:
+        shop = Shop(url)
+        app.extensions["config"] = replace(app.extensions["config"], scalev_api_url=shop.api_url)
+        settings_service.change({"scalev_api_key": SCALEV_KEY}, utc_now())
+        yield shop
+
+
+def count(pages: PageClient, **values: str) -> Page:
+    return pages.send("/imports", "/imports", status=200, since=SINCE, until=UNTIL, **values)
+
+
+def begin(pages: PageClient, **values: str) -> OrderImport:
+    form = count(pages).form("/imports")
+    answer = pages.client.post("/imports", data={**form.values, "confirmed": "1", **values})
+    assert answer.status_code == 302
+    db.session.rollback()
+    return db.session.scalars(select(OrderImport).order_by(OrderImport.id.desc())).first()  # type: ignore[return-value]
+
+
+def test_nothing_is_begun_before_the_count_was_seen(admin_pages: PageClient, shop: Shop) -> None:
+    shop.orders(3, age_days=30)
+    paid = shop.order(age_days=20)
+    shop.act(paid, "pay")
+    shop.order(age_days=1)
+    page = count(admin_pages)
+    facts = page.text
+    assert "Baru, sudah dibayar: jadi Closing dan ditambahkan ke list itu 1" in facts
+    assert "Baru, masih dalam masa follow up: jadi Follow Up 1" in facts
+    assert "Baru, lama belum dibayar: jadi Tidak Closing 3" in facts
+    assert "Tambahkan juga pembeli order lama yang belum dibayar ke list-nya: 3" in facts
+    assert "30 kredit" in facts
+    assert import_service.newest(1) == []
+
+
+def test_an_import_is_without_transfer_unless_it_was_chosen(admin_pages: PageClient, shop: Shop) -> None:
+    shop.orders(2, age_days=30)
+    row = begin(admin_pages)
+    assert (row.transfer_unpaid, row.status, row.actor) == (False, "running", "admin@example.com")
+    assert jobs.run("import").problem is None
+    assert db.session.scalar(select(func.count()).select_from(Lead).where(Lead.no_transfer)) == 2
+    assert "100 %" in admin_pages.get("/imports").text
+    assert begin(admin_pages, transfer_unpaid="y").transfer_unpaid
+
+
+def test_an_import_is_stopped_and_goes_on(admin_pages: PageClient, shop: Shop) -> None:
+    shop.orders(30, age_days=30)
+    row = begin(admin_pages)
+    import_service.run_step(shop.client, row.id)
+    page = admin_pages.get("/imports/progress")
+    assert "25 order dilihat" in page.text and 'hx-trigger="every 2s"' in page.html
+    admin_pages.send("/imports", f"/imports/{row.id}/cancel")
+    page = admin_pages.get("/imports")
+    assert "Dihentikan" in page.text and 'hx-trigger="every 2s"' not in page.html
+    admin_pages.send("/imports", f"/imports/{row.id}/resume")
+    assert jobs.run("import").problem is None
+    assert "30 order dilihat" in admin_pages.get("/imports").text
+
+
+def test_a_range_that_is_none_is_refused_in_words(admin_pages: PageClient, shop: Shop) -> None:
+    page = admin_pages.send("/imports", "/imports", status=200, since="2026-02-02", until="2026-02-01")
+    assert "alert-danger" in page.html
+    page = admin_pages.send("/imports", "/imports", status=200, since="soon", until="2026-02-01")
+    assert "invalid-feedback" in page.html
+
+
+def test_without_a_key_the_page_says_so(admin_pages: PageClient) -> None:
+    assert "API key ScaleV" in count(admin_pages).text
+
+
+def test_a_scalev_that_fails_is_told_in_its_own_words(admin_pages: PageClient, shop: Shop) -> None:
+    shop.switch("wrong_token")
+    assert "alert-danger" in count(admin_pages).html
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_the_bar_moves_by_itself_and_the_import_can_be_stopped_and_resumed(tmp_path: Path, open_page: OpenPage) -> None:
+    sandbox = Sandbox(tmp_path / "sandbox.log")
+    account = {"ADMIN_EMAIL": EMAIL, "ADMIN_PASSWORD": PASSWORD, "SCALEV_API_KEY": SCALEV_KEY}
+    try:
+        sandbox._call("POST", "orders/bulk", {"count": 300, "spread_days": 60, "age_days": 10})
+        sandbox.switch("slow", vendor="scalev", seconds=0.3)
+        with running(tmp_path / "instance", **sandbox.variables, **account, SCHEDULER_ENABLED="1") as program:
+            page = open_page(size=PHONE)
+            log_in(page, program.url, EMAIL, PASSWORD)
+            page.goto(f"{program.url}/imports?days=90")
+            page.get_by_role("button", name="Hitung dulu").click()
+            page.get_by_role("button", name="Mulai impor").click()
+            bar = page.locator("progress").first
+            page.locator("progress:not([value='0'])").wait_for()
+            percent = int(bar.get_attribute("value") or 0)
+            page.get_by_role("button", name="Hentikan").click()
+            page.get_by_text("Dihentikan", exact=True).wait_for()
+            sandbox.clear_switches()
+            page.get_by_role("button", name="Lanjutkan").click()
+            page.locator("progress[value='100']").wait_for(timeout=60_000)
+            assert 0 < percent < 100
+            assert program.rows("select seen, status from order_imports")[0][1] == "done"
+    finally:
+        sandbox.stop()
