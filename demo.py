@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -17,9 +18,11 @@ from flask import Flask
 
 import server
 from config import BASE_DIR, DEMO_EMAIL, DEMO_PASSWORD, Config, ConfigError
-from services import jobs, product_list_service, settings_service
+from services import contact_service, jobs, product_list_service, queue_service, settings_service
 from services.clock import utc_now
 from services.product_list_service import Fields
+from services.queue_service import View
+from services.statuses import ContactKind
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,7 @@ SIGNING_SECRET = "demo-signing-secret"  # noqa: S105
 FOLLOW_UP_LIST, CLOSING_LIST, NOT_CLOSING_LIST = "41201", "41202", "41203"
 CALLS_PER_SECOND = "20"
 START_SECONDS = 30
+COLLEAGUES = ("rina@tokomadu.example", "bagus@tokomadu.example")
 
 
 def run(create_app: Callable[[Config], Flask]) -> None:
@@ -100,7 +104,26 @@ def _fill(app: Flask, config: Config, sandbox_url: str) -> None:
                 _map(product)
         requests.post(f"{sandbox_url}/_control/seed-demo", json={}, timeout=120).raise_for_status()
         report = jobs.run("all")
+        _chase(utc_now())
         click.echo(f"Sample data is in: {report.summary}")
+
+
+def _chase(now: datetime) -> None:
+    """Let two colleagues have worked on the queue already, so that it shows what they did."""
+    rina, bagus = COLLEAGUES
+    cards = queue_service.page(View.QUEUE, None, None, now, settings_service.zone()).cards
+    leads = [card.lead.id for card in cards if card.hold is None and card.lead.phone and not card.paid_lead_id]
+    a_while_ago, just_now = now - timedelta(hours=5), now - timedelta(minutes=10)
+    tomorrow = now.astimezone(settings_service.zone()).date() + timedelta(days=1)
+    for lead_id in leads[:4]:
+        contact_service.open_chat(lead_id, None, actor=rina, now=a_while_ago)
+    contact_service.snooze(
+        leads[0], tomorrow, actor=rina, now=just_now, kind=ContactKind.PROMISED, note="Transfer setelah gajian"
+    )
+    contact_service.note_no_answer(leads[1], actor=bagus, now=just_now)
+    contact_service.add_note(leads[2], "Minta dikirim ulang nomor rekeningnya", actor=bagus, now=just_now)
+    contact_service.add_note(leads[4], "Tanya ongkir ke Makassar", actor=rina, now=a_while_ago)
+    contact_service.open_chat(leads[5], None, actor=bagus, now=just_now)
 
 
 def _products(sandbox_url: str) -> list[dict[str, Any]]:

@@ -163,9 +163,10 @@ def _tell_snoozed(lead: Lead) -> None:
         flash(message, "warning")
 
 
-def _chosen_step() -> ChaseStep:
+def _chosen_step() -> ChaseStep | None:
+    """Return the text that was asked for, None for the one that fits."""
     try:
-        return ChaseStep(request.form.get("step", ""))
+        return ChaseStep(request.form["step"]) if "step" in request.form else None
     except ValueError:
         abort(400)
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, select
 from models import Lead, db, transaction
 from models_catalogue import CatalogueSalesPerson
 from models_contact import Contact
-from services import chase_service, lead_service, message_texts, same_buyer, settings_service
+from services import chase_plan, chase_service, lead_service, message_texts, same_buyer, settings_service
 from services.contacts import clean_text, is_mobile
 from services.errors import UserError
 from services.statuses import ChaseStep, ContactKind, LeadStatus
@@ -29,12 +29,12 @@ class JustContacted(UserError):
         self.contact = contact
 
 
-def open_chat(lead_id: int, step: ChaseStep, *, actor: str, now: datetime, anyway: bool = False) -> Contact:
+def open_chat(lead_id: int, step: ChaseStep | None, *, actor: str, now: datetime, anyway: bool = False) -> Contact:
     """Log that a person opens WhatsApp with a step's text, and plan the next chase.
 
     Args:
         lead_id: whose buyer is written to.
-        step: which text.
+        step: which text; None for the one that fits now.
         actor: the person's e-mail.
         now: the operation's one clock reading.
         anyway: the person knows that a colleague wrote already.
@@ -48,10 +48,11 @@ def open_chat(lead_id: int, step: ChaseStep, *, actor: str, now: datetime, anywa
         lead = lead_service.lock_lead(lead_id)
         _refuse_chase(lead)
         last = last_chats([lead_id]).get(lead_id)
-        if last is not None and now - last.at < _SAME_TAP and (last.actor, last.step) == (actor, step):
+        if last is not None and last.actor == actor and now - last.at < _SAME_TAP and step in (None, last.step):
             return last
-        if last is not None and now - last.at < RECENT and last.actor != actor and not anyway:
+        if last is not None and last.actor != actor and now - last.at < RECENT and not anyway:
             raise JustContacted(last)
+        step = step or chase_plan.fitting_step(chase_service.chase_of(lead), now)
         contact = _log(lead, ContactKind.WHATSAPP, actor, now, step=step, text=compose(lead, step, actor, now))
         _note_step(lead, step, now)
         session.flush()

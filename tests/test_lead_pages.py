@@ -55,7 +55,7 @@ def test_a_long_list_is_paged(admin_pages: PageClient) -> None:
 
 
 def test_a_phone_opens_whatsapp(admin_pages: PageClient) -> None:
-    lead = make_lead(phone="6281234567890")
+    lead = make_lead(phone="6281234567890", status=LeadStatus.CLOSING)
     for url in ("/leads", f"/leads/{lead.id}"):
         assert "https://wa.me/6281234567890" in admin_pages.get(url).links
 
