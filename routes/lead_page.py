@@ -33,7 +33,7 @@ def render(lead_id: int, **refused: FlaskForm) -> str:
         chat=chats.get(lead_id),
         people=contact_service.names_of({entry.row.actor for entry in entries if hasattr(entry.row, "actor")}),
         others=same_buyer.others(lead),
-        paid_lead_id=same_buyer.paid_order_id(lead) if is_open else None,
+        paid_lead_id=same_buyer.paid_lead_id(lead) if is_open else None,
         suggestion=contacts.suggest_email(lead.email or lead.email_given or ""),
         step=chase_plan.fitting_step(chase_service.chase_of(lead), now),
         texts={step: contact_service.compose(lead, step, current_user.email, now) for step in ChaseStep},

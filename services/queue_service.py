@@ -88,7 +88,8 @@ def page(view: View, handlers: Collection[str] | None, cursor: str | None, now: 
     after = _read_cursor(cursor)
     if after:
         place = tuple_(*(literal(value, column.type) for value, column in zip(after, order, strict=True)))
-        query = query.where(tuple_(*order) > place)
+        # The first condition says nothing new, but MariaDB finds a row's place in an index by single columns only.
+        query = query.where(order[0] >= after[0], tuple_(*order) > place)
     leads = list(db.session.scalars(query.order_by(*order).limit(PAGE_SIZE + 1)))
     more, leads = len(leads) > PAGE_SIZE, leads[:PAGE_SIZE]
     last = leads[-1] if leads else None
@@ -99,7 +100,7 @@ def cards(leads: list[Lead], now: datetime, zone: ZoneInfo) -> list[Card]:
     """Return leads as the queue shows them."""
     ids = [lead.id for lead in leads]
     chats, notes = contact_service.last_chats(ids), contact_service.last_notes(ids)
-    paid = same_buyer.paid_order_ids(leads)
+    paid = same_buyer.paid_lead_ids(leads)
     return [
         Card(
             lead=lead,
