@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from config import DEMO_EMAIL, DEMO_PASSWORD
+from demo import SIGNING_SECRET
 from tests.browser import DESK, PHONE, OpenPage, log_in
 from tests.processes import Program, order_created, rows, wait_until
 
@@ -113,11 +114,7 @@ def test_a_hostile_order_is_text_everywhere(demo: Program, session: dict[str, An
     address = {**body["data"]["destination_address"], "name": HOSTILE, "email": "=cmd()@gmail.com", "phone": HOSTILE}
     body["data"] |= {"orderlines": [line], "destination_address": address, "store": {"name": HOSTILE}}
     body["data"] |= {"handler": {"fullname": HOSTILE}, "payment_account_holder": HOSTILE}
-    secret = demo.flask("settings", "show").out
-    assert secret
-    signed = demo.send(
-        json.dumps(body), secret="sandbox-signing-secret"
-    )  # the sandbox's own secret, shown in its README
+    signed = demo.send(body, secret=SIGNING_SECRET)
     assert signed.status_code == 200, signed.text
     page = open_page(size=PHONE, storage_state=session)
     page.on("dialog", lambda dialog: pytest.fail(f"{page.url} ran the buyer's script"))
