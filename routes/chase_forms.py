@@ -43,7 +43,7 @@ class ContactForm(FlaskForm):
     """One form for note, snooze and result, because a note belongs to any of them."""
 
     note = StringField(lazy_gettext("Note"), [Optional(), Length(max=NOTE_LENGTH, message=_TOO_LONG)])
-    day = _DayField(lazy_gettext("Day"), [Optional()])
+    day = _DayField(lazy_gettext("Which day"), [Optional()])
     do = HiddenField()
     next = HiddenField()
 

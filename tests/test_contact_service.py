@@ -1,8 +1,11 @@
 """What people do about leads is logged, seen by the others, and moves the next chase."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
+from flask import Flask
 
 from models import ArchiveReason, Lead, LeadStatus, db, transaction
 from models_catalogue import CatalogueSalesPerson
@@ -69,6 +72,25 @@ def test_a_second_person_is_asked_first_and_may_write_all_the_same() -> None:
     assert refusal.value.contact.actor == RINA and len(logged(lead)) == 1
     contact_service.open_chat(lead.id, None, actor=SARI, now=NOW + HOUR, anyway=True)
     assert [row.actor for row in logged(lead)] == [SARI, RINA]
+
+
+def test_of_people_who_press_at_the_same_moment_one_writes_and_the_others_are_asked(app: Flask) -> None:
+    lead_id, count = make_lead().id, 4
+    db.session.rollback()
+    start = threading.Barrier(count)
+
+    def press(number: int) -> bool:
+        with app.app_context():
+            start.wait(10)
+            try:
+                contact_service.open_chat(lead_id, None, actor=f"cs{number}@example.com", now=NOW)
+            except JustContacted:
+                return False
+            return True
+
+    with ThreadPoolExecutor(count) as pool:
+        assert sorted(pool.map(press, range(count))) == [False] * (count - 1) + [True]
+    assert len(contact_service.contacts(lead_id)) == 1
 
 
 def test_after_a_few_hours_nobody_is_asked() -> None:
