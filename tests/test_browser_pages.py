@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PAGES = (
     "/", "/?days=90", "/attention/addresses", "/attention/payments", "/queue", "/queue?view=snoozed", "/leads",
-    "/leads?status=follow_up", "/deliveries", "/product-lists", "/product-lists/new", "/product-lists/try", "/events", "/tools", "/imports", "/settings",
+    "/leads?status=follow_up", "/deliveries", "/product-lists", "/product-lists/new", "/product-lists/try", "/events",
+    "/tools", "/imports", "/settings",
     "/settings/texts",
 )  # fmt: skip
 DETAILS = ("/leads/{lead}", "/leads/{lead}/called-off", "/events/{event}", "/product-lists/{product_list}")
