@@ -125,6 +125,13 @@ class Lead(Model):
     __tablename__ = "leads"
     __table_args__ = (
         Index("ix_leads_status_due_at", "status", "due_at"),
+        # These two hold all that the dashboard counts and adds up, so that it reads no lead for it.
+        Index("ix_leads_archived_at_status_ended_at", "archived_at", "status", "ended_at", "gross_revenue"),
+        Index(
+            "ix_leads_archived_at_ordered_at",
+            *("archived_at", "ordered_at", "status", "gross_revenue", "product_name", "handler_name"),
+        ),
+        Index("ix_leads_payment_status_archived_at_status", "payment_status", "archived_at", "status"),
         Index("ix_leads_ordered_at_id", "ordered_at", "id"),
         Index("ix_leads_status_ordered_at_id", "status", "ordered_at", "id"),
         Index("ix_leads_chase_at_id", "chase_at", "id"),
@@ -139,8 +146,9 @@ class Lead(Model):
 
     status: Mapped[LeadStatus] = mapped_column(words(LeadStatus))
     status_changed_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]  # when it closed or expired by the order's own dates; None while it is open
     closed_by: Mapped[ClosedBy | None] = mapped_column(words(ClosedBy))
-    archived_at: Mapped[datetime | None] = mapped_column(index=True)
+    archived_at: Mapped[datetime | None]
     archive_reason: Mapped[ArchiveReason | None] = mapped_column(words(ArchiveReason))
     manual_seen: Mapped[dict[str, Any] | None]  # the news that a person had before them when they last moved the lead
     no_transfer: Mapped[bool] = mapped_column(default=False)  # taken in by an import that adds nobody to a list

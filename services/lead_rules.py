@@ -147,6 +147,16 @@ def window_start(ordered_at: datetime, states: Sequence[OrderState]) -> datetime
     return start
 
 
+def end(status: LeadStatus, paid_at: datetime | None, due_at: datetime, now: datetime) -> datetime | None:
+    """Return when a lead that now comes to `status` ended: when it was paid, or when its days were over.
+
+    Not when we heard of it: orders of last month that are imported today closed and expired last month.
+    """
+    if status is LeadStatus.FOLLOW_UP:
+        return None
+    return min(now, due_at if status is LeadStatus.NOT_CLOSING else paid_at or now)
+
+
 def _leaves_archive(order: Order, lead: LeadState) -> bool:
     """A spam mark that was lifted and a cancellation that no longer stands free the lead; a person's archive stays."""
     if lead.archived is ArchiveReason.SPAM:

@@ -361,6 +361,7 @@ def _change(lead: Lead, decision: Decision, now: datetime) -> None:
         by = ClosedBy.MANUAL if decision.reason == "manual" else ClosedBy.PAYMENT
         lead.closed_by = by if decision.status is LeadStatus.CLOSING else None
         lead.status, lead.status_changed_at = decision.status, now
+        lead.ended_at = lead_rules.end(decision.status, lead.paid_at, lead.due_at, now)
     if decision.archive is not None:
         lead.archived_at, lead.archive_reason = now, decision.archive
     if decision.unarchive:

@@ -74,6 +74,8 @@ def make_lead(**fields: Any) -> Lead:
         "updated_at": ordered_at,
     }
     values = {**defaults, **fields}
+    if values["status"] is not LeadStatus.FOLLOW_UP:
+        values.setdefault("ended_at", values["status_changed_at"])
     if values["status"] is LeadStatus.FOLLOW_UP and not values.get("archived_at"):
         values.setdefault("chase_at", ordered_at)
     return _saved(Lead(**values))

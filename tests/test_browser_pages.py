@@ -19,10 +19,11 @@ from tests.processes import Program, order_created, rows, wait_until
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PAGES = (
-    "/", "/?days=90", "/queue", "/leads", "/leads?status=follow_up", "/deliveries", "/product-lists",
+    "/", "/?days=90", "/queue", "/queue?view=snoozed", "/leads", "/leads?status=follow_up", "/deliveries", "/product-lists",
     "/product-lists/new", "/product-lists/try", "/events", "/tools", "/imports", "/settings",
+    "/settings/texts",
 )  # fmt: skip
-DETAILS = ("/leads/{lead}", "/events/{event}", "/product-lists/{product_list}")
+DETAILS = ("/leads/{lead}", "/leads/{lead}/called-off", "/events/{event}", "/product-lists/{product_list}")
 LOOKS = [(PHONE, "light"), (PHONE, "dark"), (DESK, "light"), (DESK, "dark")]
 FIRST_BYTES, AGAIN_BYTES = 250_000, 30_000
 HOSTILE = "<img src=x onerror=alert(1)>\u202e=HYPERLINK(1) " + "W" * 300

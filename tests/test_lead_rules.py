@@ -262,6 +262,16 @@ def test_a_completion_that_a_person_saw_does_not_overrule_them_but_a_newer_one_d
     assert ask(replace(done, order_stamp="6"), lead).status is CLOSING
 
 
+def test_a_lead_ends_when_it_was_paid_or_its_days_were_over_not_when_we_hear_of_it() -> None:
+    day, later = timedelta(days=1), NOW + timedelta(days=1)
+    assert lead_rules.end(CLOSING, NOW - day, NOW, NOW) == NOW - day
+    assert lead_rules.end(CLOSING, None, NOW - day, NOW) == NOW
+    assert lead_rules.end(CLOSING, later, NOW, NOW) == NOW
+    assert lead_rules.end(NOT_CLOSING, None, NOW - day, NOW) == NOW - day
+    assert lead_rules.end(NOT_CLOSING, None, later, NOW) == NOW
+    assert lead_rules.end(FOLLOW_UP, NOW - day, NOW - day, NOW) is None
+
+
 def test_the_window_begins_with_the_order() -> None:
     ordered_at = NOW - timedelta(days=1)
     assert lead_rules.window_start(ordered_at, [UNPAID, PAID]) == ordered_at

@@ -790,3 +790,14 @@ def test_the_status_changed_when_the_program_learned_it(order_id: str, clock: ti
     take_in(created(order_id))
     take_in(payment(order_id, "paid", minutes(1)), NOW + timedelta(hours=3))
     assert lead_of(order_id).status_changed_at == NOW + timedelta(hours=3)
+
+
+def test_a_lead_has_an_end_only_while_it_is_not_open(order_id: str) -> None:
+    take_in(created(order_id))
+    assert lead_of(order_id).ended_at is None
+    take_in(payment(order_id, "paid", minutes(1)))
+    assert lead_of(order_id).ended_at is not None
+    take_in(payment(order_id, "unpaid", minutes(2)))
+    assert lead_of(order_id).ended_at is None
+    lead_service.expire(lead_of(order_id).id, None, NOW + timedelta(days=30))
+    assert lead_of(order_id).ended_at == lead_of(order_id).due_at

@@ -34,7 +34,7 @@ from tests.page_client import PageClient
 
 HOSTILE = "\"><script>alert('x')</script>\u202e"
 LIST_PAGES = ["/leads", "/deliveries", "/events", "/product-lists"]
-ALL_PAGES = ["/", *LIST_PAGES, "/settings", "/tools", "/product-lists/new"]
+ALL_PAGES = ["/", *LIST_PAGES, "/queue", "/settings", "/settings/texts", "/tools", "/product-lists/new"]
 
 
 # --- Every page ---

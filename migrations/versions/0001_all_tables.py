@@ -190,6 +190,7 @@ def upgrade():
         sa.Column("product_list_id", sa.Integer(), nullable=True),
         sa.Column("status", sa.String(20), nullable=False),
         sa.Column("status_changed_at", database.UtcDateTime(), nullable=False),
+        sa.Column("ended_at", database.UtcDateTime(), nullable=True),
         sa.Column("closed_by", sa.String(20), nullable=True),
         sa.Column("archived_at", database.UtcDateTime(), nullable=True),
         sa.Column("archive_reason", sa.String(20), nullable=True),
@@ -237,11 +238,21 @@ def upgrade():
         sa.UniqueConstraint("order_id", name=op.f("uq_leads_order_id")),
     )
     with op.batch_alter_table("leads", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_leads_archived_at"), ["archived_at"], unique=False)
+        batch_op.create_index(
+            "ix_leads_archived_at_ordered_at",
+            ["archived_at", "ordered_at", "status", "gross_revenue", "product_name", "handler_name"],
+            unique=False,
+        )
+        batch_op.create_index(
+            "ix_leads_archived_at_status_ended_at", ["archived_at", "status", "ended_at", "gross_revenue"], unique=False
+        )
         batch_op.create_index("ix_leads_chase_at_id", ["chase_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_leads_email"), ["email"], unique=False)
         batch_op.create_index("ix_leads_handler_name_chase_at_id", ["handler_name", "chase_at", "id"], unique=False)
         batch_op.create_index("ix_leads_ordered_at_id", ["ordered_at", "id"], unique=False)
+        batch_op.create_index(
+            "ix_leads_payment_status_archived_at_status", ["payment_status", "archived_at", "status"], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_leads_phone"), ["phone"], unique=False)
         batch_op.create_index(batch_op.f("ix_leads_product_list_id"), ["product_list_id"], unique=False)
         batch_op.create_index("ix_leads_snoozed_until_id", ["snoozed_until", "id"], unique=False)
