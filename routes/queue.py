@@ -33,7 +33,7 @@ def index() -> ResponseReturnValue:
         handler_names=names,
         mine=mine,
         chosen=chosen,
-        people=people(page.cards),
+        people=_people(page.cards),
         back=request.full_path,
         is_later_page="cursor" in request.args,
         max_count=queue_service.MAX_COUNT,
@@ -50,10 +50,10 @@ def card(lead_id: int) -> ResponseReturnValue:
         return ""
     back = safe_path(request.args.get("next"), url_for(".index"))
     tomorrow = context.tomorrow()
-    return render_template("_queue_card.html", card=cards[0], people=people(cards), back=back, tomorrow=tomorrow)
+    return render_template("_queue_card.html", card=cards[0], people=_people(cards), back=back, tomorrow=tomorrow)
 
 
-def people(cards: Collection[Card]) -> dict[str, str]:
+def _people(cards: Collection[Card]) -> dict[str, str]:
     """Return e-mail -> name of those who wrote or noted something."""
     return contact_service.names_of({row.actor for card in cards for row in (card.chat, card.note) if row})
 
