@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint bench translations
+.PHONY: help run test demo lint bench screenshots translations
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -23,8 +23,12 @@ lint: $(VENV)/.installed-dev  ## style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/.installed-dev  ## how fast a webhook is answered, next to a bare route in the same run
+bench: $(VENV)/.installed-dev  ## how fast a webhook is answered, and what memory an import takes
 	@$(BIN)/python bench/webhook.py
+	@$(BIN)/python bench/import_memory.py
+
+screenshots: $(VENV)/.installed-dev  ## take the READMEs' pictures anew from the demo; needs Chromium
+	@$(BIN)/python docs/make_screenshots.py
 
 translations: $(VENV)/.installed-dev  ## collect texts into both catalogues and compile them
 	@$(BIN)/python translations/catalogue.py

@@ -19,8 +19,8 @@ from tests.processes import Program, order_created, rows, wait_until
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PAGES = (
-    "/", "/?days=90", "/queue", "/queue?view=snoozed", "/leads", "/leads?status=follow_up", "/deliveries", "/product-lists",
-    "/product-lists/new", "/product-lists/try", "/events", "/tools", "/imports", "/settings",
+    "/", "/?days=90", "/queue", "/queue?view=snoozed", "/leads", "/leads?status=follow_up", "/deliveries",
+    "/product-lists", "/product-lists/new", "/product-lists/try", "/events", "/tools", "/imports", "/settings",
     "/settings/texts",
 )  # fmt: skip
 DETAILS = ("/leads/{lead}", "/leads/{lead}/called-off", "/events/{event}", "/product-lists/{product_list}")
