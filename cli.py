@@ -262,7 +262,8 @@ def _show_counting(plan: Plan) -> None:
 
 
 def _describe_plan(plan: Plan, transfer_unpaid: bool) -> list[str]:
-    choice = f"their buyers ({plan.to_transfer}) are added to lists; every address that bounces costs 30 credits"
+    price = f"every address that bounces costs {import_service.CREDITS_PER_BOUNCE} credits"
+    choice = f"their buyers ({plan.to_transfer}) are added to lists; {price}"
     if not transfer_unpaid:
         choice = f"recorded without transfer; --transfer-unpaid would add {plan.to_transfer} buyers to lists"
     return [

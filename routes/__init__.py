@@ -8,6 +8,7 @@ from werkzeug.routing import IntegerConverter
 from config import Config
 from routes import (
     accounts,
+    attention,
     context,
     dashboard,
     deliveries,
@@ -32,6 +33,7 @@ from routes import (
 AREAS = (
     accounts,
     dashboard,
+    attention,
     queue,
     leads,
     lead_actions,

@@ -9,10 +9,9 @@ from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
 from flask_login import current_user
 
-from routes import context, filters, wording
+from routes import attention, context, filters, wording
 from routes.guards import declare, login_required
-from services import attention_queries, dashboard_queries, delivery_service, lead_queries, setup_service
-from services.attention_queries import Concern
+from services import attention_queries, dashboard_queries, delivery_service, setup_service
 from services.dashboard_queries import DEFAULT_DAYS, PERIODS, Day, Period
 from services.setup_service import Progress, Step
 from services.statuses import LeadStatus
@@ -66,36 +65,6 @@ _STEPS = {
 }
 
 
-_ADMIN_AREAS = ("product_lists.", "events.")
-_CONCERNS: dict[Concern, tuple[LazyString, str, dict[str, str]]] = {
-    Concern.UNMAPPED: (
-        lazy_gettext("leads of products that no product list covers"),
-        "product_lists.index",
-        {"_anchor": "unmapped"},
-    ),
-    Concern.FAILED_DELIVERIES: (
-        lazy_gettext("deliveries that Mailketing did not take"),
-        "deliveries.index",
-        {"status": "failed"},
-    ),
-    Concern.PAYMENT_CONFLICT: (
-        lazy_gettext("transfers that ScaleV can't match: look at the payment"),
-        "leads.index",
-        {"status": "follow_up"},
-    ),
-    Concern.TYPOS: (
-        lazy_gettext("e-mail addresses that look mistyped"),
-        "leads.index",
-        {"status": "follow_up"},
-    ),
-    Concern.DEAD_EVENTS: (
-        lazy_gettext("events that could not be processed"),
-        "events.index",
-        {"status": "dead"},
-    ),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class StepView:
     """One step of the set-up as the page shows it."""
@@ -112,17 +81,14 @@ def index() -> ResponseReturnValue:
     """The whole page; for htmx, which asks every few seconds, only what changes by itself."""
     period = _period()
     live = _live_parts(period)
-    if request.headers.get("HX-Request"):
+    if "HX-Request" in request.headers:
         return render_template("_dashboard_live.html", **live)
     steps = setup_service.progress() if current_user.is_admin else []
-    days = dashboard_queries.by_day(period)
     return render_template(
         "index.html",
         **live,
-        days=days,
-        chart=_chart(days),
-        products=dashboard_queries.top_products(period),
-        handlers=dashboard_queries.top_handlers(period),
+        periods=PERIODS,
+        chosen_days=_chosen_days(period),
         steps=[_view(step) for step in steps],
         scalev_reached_us=any(step.done for step in steps if step.step is Step.TEST_EVENT),
         webhook_address=webhook_address(),
@@ -135,34 +101,35 @@ def _period() -> Period:
     now, zone = context.now(), context.zone()
     own = dashboard_queries.own_range(request.args.get("since", ""), request.args.get("until", ""), now, zone)
     days = request.args.get("days", "")
-    known = int(days) if days.isdigit() and int(days) in PERIODS else DEFAULT_DAYS
+    known = int(days) if days.isdecimal() and int(days) in PERIODS else DEFAULT_DAYS
     return own or dashboard_queries.last_days(known, now, zone)
 
 
+def _chosen_days(period: Period) -> int | None:
+    """Return which of the offered periods is shown, None for a range of the person's own."""
+    offered = {days: dashboard_queries.last_days(days, context.now(), period.zone) for days in PERIODS}
+    return next((days for days, known in offered.items() if known == period), None)
+
+
 def _live_parts(period: Period) -> dict[str, Any]:
-    now, zone = context.now(), context.zone()
-    end_of_day = lead_queries.end_of_day(now, zone)
+    today = dashboard_queries.last_days(1, context.now(), period.zone)
+    days = dashboard_queries.by_day(period)
     return {
+        "now": context.now(),
         "period": period,
-        "chosen_days": period.days if period == dashboard_queries.last_days(period.days, now, zone) else None,
-        "periods": PERIODS,
-        "figures": lead_queries.overview(),
         "flow": dashboard_queries.flow(period),
         "before": dashboard_queries.flow(period.before()),
-        "due": attention_queries.due(now, end_of_day),
-        "hours": dashboard_queries.due_by_hour(now, end_of_day, zone),
-        "concerns": [_concern(concern, number) for concern, number in attention_queries.concerns().items()],
+        "open_leads": attention_queries.open_leads(),
+        "due": attention_queries.due(context.now(), today.end),
+        "hours": dashboard_queries.due_by_hour(today),
+        "concerns": attention.lines(),
         "hold": delivery_service.hold(),
-        "last_check": attention_queries.last_check(),
-        "oldest_waiting": attention_queries.oldest_waiting_delivery(),
+        "pulse": attention_queries.pulse(),
+        "days": days,
+        "chart": _chart(days),
+        "products": dashboard_queries.top_products(period),
+        "handlers": dashboard_queries.top_handlers(period),
     }
-
-
-def _concern(concern: Concern, number: int) -> tuple[int, LazyString, str | None]:
-    """Return how many, what, and where it can be mended; None where only an admin may go."""
-    words, endpoint, values = _CONCERNS[concern]
-    is_open = current_user.is_admin or not endpoint.startswith(_ADMIN_AREAS)
-    return number, words, url_for(endpoint, **values) if is_open else None
 
 
 def _chart(days: list[Day]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from routes import context
 from services import contacts
 
 NOTHING = "–"
-_CLOCK_FORMATS = {"id": "d MMM y HH.mm", "en": "d MMM y HH:mm"}
+_TIME_FORMATS = {"id": "HH.mm", "en": "HH:mm"}
+_CLOCK_FORMATS = {language: f"d MMM y {time}" for language, time in _TIME_FORMATS.items()}
 
 
 def set_up(app: Flask) -> None:
@@ -27,6 +28,8 @@ def set_up(app: Flask) -> None:
         last_day,
         calendar_day,
         full_day,
+        short_day,
+        clock_time,
         percent,
         duration,
         ago,
@@ -86,6 +89,11 @@ def calendar_day(value: date) -> str:
 def short_day(value: date) -> str:
     """Return a day for the axis of a chart: 22 Nov."""
     return format_date(value, "d MMM", locale=context.language())
+
+
+def clock_time(at: datetime) -> str:
+    """Return the time of day in the configured zone: 14.00."""
+    return format_datetime(at.astimezone(context.zone()), _TIME_FORMATS[context.language()])
 
 
 def percent(share: float) -> str:

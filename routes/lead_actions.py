@@ -104,7 +104,7 @@ def _repair(lead_id: int, name: str, form: FlaskForm, repair: Callable[..., None
             form[name].errors = [wording.refusal(error)]
         else:
             flash(gettext("Repaired. What waited for it goes on now."), "success")
-            return redirect(url_for("leads.detail", lead_id=lead_id))
+            return redirect(_back(lead_id, request.form.get("next")))
     return lead_page.render(lead_id, **{name: form})
 
 

@@ -1,22 +1,23 @@
 """The dashboard's figures over a period: what came in, what it earned, who closes best. Reads only."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, case, extract, func, select
+from sqlalchemy import ColumnElement, Numeric, case, cast, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from models import Lead, LeadHistory, LeadStatus, db
+from models import Lead, LeadStatus, db
 
 PERIODS = (1, 7, 30, 90)
 DEFAULT_DAYS = 7
 MAX_DAYS = 366
+TELLING_LEADS = 5  # a rate of fewer leads says little, so such rows come last
 _RANKED = 5
 _NEWEST_CLOSINGS = 2000  # enough for a median, and quick at any number of leads
 
@@ -47,13 +48,23 @@ class Period:
         """Return the period of the same length that ends where this one begins."""
         return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1), self.zone)
 
-    def holds(self, column: InstrumentedAttribute[datetime]) -> ColumnElement[bool]:
+    def dates(self) -> list[date]:
+        return [self.first + timedelta(days=number) for number in range(self.days)]
+
+    def midnights(self) -> list[datetime]:
+        """Return where each day begins, and where the last one ends."""
+        return [datetime.combine(day, time(), self.zone) for day in self.dates()] + [self.end]
+
+    def holds(self, column: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
         return (column >= self.begin) & (column < self.end)
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What happened in a period. Rate and time are of the leads that were ordered in it; None when there are none."""
+    """What happened in a period. Rate and time are of the leads that were ordered in it; None when there are none.
+
+    A lead closes when it is paid and expires when its days are over, whenever we heard of it.
+    """
 
     arrived: int
     closed: int
@@ -73,6 +84,14 @@ class Day:
     arrived: int
     closed: int
     expired: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """One hour of today in which leads are due."""
+
+    begin: datetime
+    due: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,114 +127,101 @@ def own_range(since: str, until: str, now: datetime, zone: ZoneInfo) -> Period |
 
 def flow(period: Period) -> Flow:
     """Return what happened in a period."""
-    ordered = [_LIVE, period.holds(Lead.ordered_at)]
-    is_closing = case((Lead.status == LeadStatus.CLOSING, 1), else_=0)
-    arrived, paid = db.session.execute(select(func.count(), func.sum(is_closing)).where(*ordered)).one()
-    moved = _moves(period)
+    arrived, paid, money_open = _ordered(period)
+    closed, money_closed = _ended(LeadStatus.CLOSING, period)
+    expired, money_lost = _ended(LeadStatus.NOT_CLOSING, period)
     return Flow(
         arrived=arrived,
-        closed=moved[LeadStatus.CLOSING],
-        expired=moved[LeadStatus.NOT_CLOSING],
-        money_closed=_money(LeadStatus.CLOSING, period.holds(Lead.status_changed_at)),
-        money_open=_money(LeadStatus.FOLLOW_UP, period.holds(Lead.ordered_at)),
-        money_lost=_money(LeadStatus.NOT_CLOSING, period.holds(Lead.status_changed_at)),
-        closing_rate=int(paid or 0) / arrived if arrived else None,
+        closed=closed,
+        expired=expired,
+        money_closed=money_closed,
+        money_open=money_open,
+        money_lost=money_lost,
+        closing_rate=paid / arrived if arrived else None,
         time_to_payment=_time_to_payment(period),
     )
 
 
 def by_day(period: Period) -> list[Day]:
     """Return every day of a period, the oldest first."""
-    arrived = _per_day(Lead.ordered_at, [_LIVE, period.holds(Lead.ordered_at)], period.zone)
+    midnights = period.midnights()
+    arrived = _count_between(midnights, Lead.ordered_at, _LIVE)
     closed, expired = (
-        _per_day(LeadHistory.at, [*_moved_to(status), period.holds(LeadHistory.at)], period.zone)
+        _count_between(midnights, Lead.ended_at, _LIVE, Lead.status == status)
         for status in (LeadStatus.CLOSING, LeadStatus.NOT_CLOSING)
     )
-    return [Day(day, arrived[day], closed[day], expired[day]) for day in _days(period)]
+    return [Day(*numbers) for numbers in zip(period.dates(), arrived, closed, expired, strict=True)]
 
 
-def due_by_hour(begin: datetime, end: datetime, zone: ZoneInfo) -> dict[int, int]:
-    """Return how many open leads are due in each hour of a day, in `zone`."""
-    due = [Lead.status == LeadStatus.FOLLOW_UP, _LIVE, Lead.due_at >= begin, Lead.due_at < end]
-    hours = Counter[int]()
-    for moment, count in _half_hours(Lead.due_at, due):
-        hours[moment.astimezone(zone).hour] += count
-    return dict(sorted(hours.items()))
+def due_by_hour(period: Period) -> list[Hour]:
+    """Return the hours of a day or more in which open leads are due, the earliest first; hours without any left out."""
+    begin, end = period.begin.astimezone(UTC), period.end.astimezone(UTC)
+    hours = [begin + timedelta(hours=number) for number in range((end - begin) // timedelta(hours=1))]
+    due = _count_between([*hours, end], Lead.due_at, _LIVE, Lead.status == LeadStatus.FOLLOW_UP)
+    return [Hour(begin, number) for begin, number in zip(hours, due, strict=True) if number]
 
 
 def top_products(period: Period) -> list[Ranked]:
-    """Return the products with the most closings among the leads ordered in a period."""
+    """Return the products that close best among the leads ordered in a period."""
     return _rank(Lead.product_name, period)
 
 
 def top_handlers(period: Period) -> list[Ranked]:
-    """Return the CS with the most closings among the leads ordered in a period."""
+    """Return the CS who close best among the leads ordered in a period."""
     return _rank(Lead.handler_name, period)
 
 
-def _moved_to(status: LeadStatus) -> list[ColumnElement[bool]]:
-    is_a_move = LeadHistory.from_status.is_(None) | (LeadHistory.from_status != LeadHistory.to_status)
-    return [LeadHistory.to_status == status, is_a_move]
+def _ordered(period: Period) -> tuple[int, int, Decimal]:
+    """Return how many leads were ordered in a period, how many of them paid, and what the open ones are worth."""
+    paid = func.count(case((Lead.status == LeadStatus.CLOSING, 1)))
+    money_open = func.sum(case((Lead.status == LeadStatus.FOLLOW_UP, Lead.gross_revenue)))
+    query = select(func.count(), paid, money_open).where(_LIVE, period.holds(Lead.ordered_at))
+    arrived, closed, money = db.session.execute(query).one()
+    return arrived, closed, Decimal(money or 0)
 
 
-def _moves(period: Period) -> Counter[LeadStatus]:
-    """How many leads came to closing and to not_closing in a period, each counted once."""
-    count = func.count(LeadHistory.lead_id.distinct())
-    return Counter(
-        {
-            status: db.session.scalar(select(count).where(*_moved_to(status), period.holds(LeadHistory.at))) or 0
-            for status in (LeadStatus.CLOSING, LeadStatus.NOT_CLOSING)
-        }
-    )
-
-
-def _money(status: LeadStatus, when: ColumnElement[bool]) -> Decimal:
-    total = select(func.sum(Lead.gross_revenue)).where(Lead.status == status, _LIVE, when)
-    return Decimal(db.session.scalar(total) or 0)
+def _ended(status: LeadStatus, period: Period) -> tuple[int, Decimal]:
+    """Return how many leads came to `status` in a period, and what they are worth."""
+    query = select(func.count(), func.sum(Lead.gross_revenue)).where(_LIVE, Lead.status == status)
+    number, money = db.session.execute(query.where(period.holds(Lead.ended_at))).one()
+    return number, Decimal(money or 0)
 
 
 def _time_to_payment(period: Period) -> timedelta | None:
-    closed = [Lead.status == LeadStatus.CLOSING, _LIVE, period.holds(Lead.ordered_at)]
-    paid_at = func.coalesce(Lead.paid_at, Lead.status_changed_at, type_=Lead.paid_at.type)
-    query = select(Lead.ordered_at, paid_at).where(*closed).order_by(Lead.ordered_at.desc()).limit(_NEWEST_CLOSINGS)
-    waits = [max((paid - ordered).total_seconds(), 0) for ordered, paid in db.session.execute(query)]
+    closed = [_LIVE, Lead.status == LeadStatus.CLOSING, period.holds(Lead.ordered_at)]
+    query = select(Lead.ordered_at, Lead.ended_at).where(*closed).order_by(Lead.ordered_at.desc())
+    moments = db.session.execute(query.limit(_NEWEST_CLOSINGS))
+    waits = [max((paid - ordered).total_seconds(), 0) for ordered, paid in moments if paid]
     return timedelta(seconds=median(waits)) if waits else None
 
 
-def _per_day(
-    column: InstrumentedAttribute[datetime], where: Sequence[ColumnElement[bool]], zone: ZoneInfo
-) -> Counter[date]:
-    days = Counter[date]()
-    for moment, count in _half_hours(column, where):
-        days[moment.astimezone(zone).date()] += count
-    return days
+def _count_between(
+    borders: Sequence[datetime], column: InstrumentedAttribute[Any], *where: ColumnElement[bool]
+) -> list[int]:
+    """Count the rows between each two neighbouring moments, in one statement.
 
-
-def _half_hours(
-    column: InstrumentedAttribute[datetime], where: Iterable[ColumnElement[bool]]
-) -> Iterator[tuple[datetime, int]]:
-    """Count rows by half hours of UTC, which every zone's days are made of; the three databases all can do that."""
-    parts: list[Any] = [extract(name, column) for name in ("year", "month", "day", "hour")]
-    parts.append(case((extract("minute", column) >= 30, 30), else_=0))
-    for *moment, count in db.session.execute(select(*parts, func.count()).where(*where).group_by(*parts)):
-        year, month, day, hour, minute = (int(part) for part in moment)
-        yield datetime(year, month, day, hour, minute, tzinfo=UTC), count
+    Each range is a walk over an index; to cut moments into local days inside the database would take three dialects
+    and read every row.
+    """
+    if len(borders) < 2:
+        return []
+    counts = [
+        select(func.count()).where(*where, column >= begin, column < end).scalar_subquery()
+        for begin, end in pairwise(borders)
+    ]
+    return list(db.session.execute(select(*counts)).one())
 
 
 def _rank(column: InstrumentedAttribute[str | None], period: Period) -> list[Ranked]:
-    is_closing = Lead.status == LeadStatus.CLOSING
-    closed = func.sum(case((is_closing, 1), else_=0))
-    money = func.sum(case((is_closing, Lead.gross_revenue), else_=0))
+    is_closing, leads = Lead.status == LeadStatus.CLOSING, func.count()
+    closed, money = func.count(case((is_closing, 1))), func.sum(case((is_closing, Lead.gross_revenue)))
+    rate = cast(closed, Numeric(12, 4)) / leads
     query = (
-        select(column, func.count(), closed, money)
+        select(column, leads, closed, money)
         .where(_LIVE, period.holds(Lead.ordered_at), column.is_not(None))
         .group_by(column)
-        .order_by(closed.desc(), func.count().desc(), column)
+        .order_by(case((leads >= TELLING_LEADS, 0), else_=1), rate.desc(), leads.desc(), column)
         .limit(_RANKED)
     )
     rows = db.session.execute(query)
-    return [Ranked(name or "", leads, int(paid), Decimal(total or 0)) for name, leads, paid, total in rows]
-
-
-def _days(period: Period) -> Iterator[date]:
-    return (period.first + timedelta(days=number) for number in range(period.days))
+    return [Ranked(name or "", leads, closed, Decimal(money or 0)) for name, leads, closed, money in rows]

@@ -8,7 +8,7 @@ imports chose otherwise: their addresses are stale, and every bounce costs the s
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import func, select
@@ -27,6 +27,7 @@ RUNNING, DONE, CANCELLED, FAILED = "running", "done", "cancelled", "failed"
 MAX_PAGES = 100_000
 # ScaleV filters the end of a range by when an order was drafted, which may be a little later than its `created_at`.
 DRAFT_MARGIN = timedelta(days=1)
+CREDITS_PER_BOUNCE = 30  # what Mailketing takes
 _PROBLEM_LENGTH = 500
 
 
@@ -37,7 +38,7 @@ class Plan:
     Orders that we know stay as they are (`known`; of these, `untransferred` were recorded without transfer by an
     earlier import) or get their news (`changed`). New ones: `paid` become closing leads, `open` are still within their
     follow-up window, `spam` goes to the archive, `unpaid` are old. While `is_complete` is false, there are more orders
-    than were counted.
+    than were counted, and `next_cursor` is where the count goes on.
     """
 
     known: int = 0
@@ -48,6 +49,7 @@ class Plan:
     spam: int = 0
     unpaid: int = 0
     is_complete: bool = False
+    next_cursor: str | None = None
 
     @property
     def orders(self) -> int:
@@ -62,6 +64,11 @@ class Plan:
     def to_transfer(self) -> int:
         """How many buyers of old unpaid orders it would add to a list, if that is chosen."""
         return self.unpaid + self.untransferred
+
+    @property
+    def credits_at_risk(self) -> int:
+        """What that would cost if every one of their addresses bounced."""
+        return self.to_transfer * CREDITS_PER_BOUNCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,7 @@ def plan(
     until: datetime,
     now: datetime,
     *,
+    begun: Plan | None = None,
     max_pages: int = MAX_PAGES,
     on_page: Callable[[Plan], None] = lambda plan: None,
 ) -> Plan:
@@ -120,6 +128,7 @@ def plan(
         client: a ScaleV client.
         since, until: the range; `until` itself is outside.
         now: what "old" is reckoned from.
+        begun: an earlier count of the same range, which goes on where it stopped.
         max_pages: where to stop counting, for a page that should not keep a person waiting.
         on_page: called after each page with the figures so far.
 
@@ -128,11 +137,11 @@ def plan(
         VendorError: ScaleV can't be asked now.
     """
     until = _check_range(since, until, now)
-    counts, cursor = Plan(), None
+    counts = replace(begun) if begun else Plan()
     for _ in range(max_pages):
-        page = _fetch(client, since, until, cursor)
+        page = _fetch(client, since, until, counts.next_cursor)
         _count(_rows(page, until), counts, now)
-        cursor, counts.is_complete = page.next_cursor, page.next_cursor is None
+        counts.next_cursor, counts.is_complete = page.next_cursor, page.next_cursor is None
         on_page(counts)
         if counts.is_complete:
             break

@@ -14,15 +14,13 @@ from sqlalchemy.orm import InstrumentedAttribute, defer, joinedload, selectinloa
 from models import (
     Delivery,
     DeliveryStatus,
-    EventSource,
     EventStatus,
-    Heartbeat,
     Lead,
     LeadStatus,
     WebhookEvent,
     db,
 )
-from services import event_service, lead_rules
+from services import lead_rules
 from services.contacts import clean_text
 from services.errors import NotFound
 from services.order_news import OrderState
@@ -48,40 +46,12 @@ class Tab(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
-    """The dashboard's figures at one moment."""
-
-    by_status: dict[LeadStatus, int]
-    archived: int
-    deliveries: dict[DeliveryStatus, int]
-    events: dict[EventStatus, int]
-    last_webhook: datetime | None
-    last_test: datetime | None
-
-    @property
-    def outbox_backlog(self) -> int:
-        return self.deliveries[DeliveryStatus.PENDING] + self.deliveries[DeliveryStatus.SENDING]
-
-
-@dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
     """One page of a list, newest first. The cursors lead to its neighbours; None where the list ends."""
 
     rows: list[Row]
     newer: str | None
     older: str | None
-
-
-def overview() -> Overview:
-    """Return the dashboard's figures that are of no period."""
-    return Overview(
-        by_status=_lead_counts(),
-        archived=_count(Lead.archived_at.is_not(None)),
-        deliveries=delivery_counts(),
-        events=event_counts(),
-        last_webhook=_last_webhook(),
-        last_test=_last_test(),
-    )
 
 
 def end_of_day(now: datetime, zone: ZoneInfo) -> datetime:
@@ -196,16 +166,6 @@ def _counts_by(
 
 def _count(*where: ColumnElement[bool]) -> int:
     return db.session.scalar(select(func.count()).select_from(Lead).where(*where)) or 0
-
-
-def _last_webhook() -> datetime | None:
-    from_scalev = WebhookEvent.source == EventSource.WEBHOOK
-    newest = select(WebhookEvent.received_at).where(from_scalev).order_by(WebhookEvent.received_at.desc())
-    return db.session.scalar(newest.limit(1))
-
-
-def _last_test() -> datetime | None:
-    return db.session.scalar(select(Heartbeat.succeeded_at).where(Heartbeat.name == event_service.TEST_HEARTBEAT))
 
 
 # --- Lists ---

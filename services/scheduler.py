@@ -13,7 +13,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
 
-from services import catalogue_service, jobs, lease_service, settings_service
+from services import catalogue_service, import_service, jobs, lease_service, settings_service
 from services.clock import utc_now
 from services.health_service import SCHEDULER
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 LEASE_SECONDS = 20
 DELIVER_SECONDS = 10
 PROCESS_SECONDS = 10
-IMPORT_SECONDS = 10
+IMPORT_SECONDS = 2
 LOOK_UP_SECONDS = 60
 RECONCILE_SECONDS = 30 * 60
 CATALOGUE_SECONDS = 10
@@ -50,7 +50,7 @@ class Scheduler:
         self._add("reconcile", self._job("reconcile"), RECONCILE_SECONDS)
         self._add("process-events", self._job("process-events"), PROCESS_SECONDS)
         self._add("look-up", self._job("look-up"), LOOK_UP_SECONDS)
-        self._add("import", self._job("import"), IMPORT_SECONDS)
+        self._add("import", self._import, IMPORT_SECONDS)
         self._add("check-expired-leads", self._job("check-expired-leads"), self._check_seconds())
         self._add("deliver", self._job("deliver"), DELIVER_SECONDS)
         self._add(catalogue_service.JOB, self._refresh_catalogue, CATALOGUE_SECONDS)
@@ -75,6 +75,11 @@ class Scheduler:
                 self._guarded(lambda: _run_and_log(name), name)
 
         return run
+
+    def _import(self) -> None:
+        """Looked at often, because the person who began an import watches its bar."""
+        if self._active.is_set():
+            self._guarded(_import_if_begun, "import")
 
     def _refresh_catalogue(self) -> None:
         """Looked at often and run seldom: every six hours, or when somebody asks or an order names unknown goods."""
@@ -131,6 +136,11 @@ def _run_and_log(name: str) -> None:
     report = jobs.run(name)
     level = logging.WARNING if report.problem else logging.DEBUG
     logger.log(level, "job done", extra={"job": name, "summary": report.summary, "problem": report.problem})
+
+
+def _import_if_begun() -> None:
+    if import_service.running_ids():
+        _run_and_log("import")
 
 
 def _refresh_catalogue_if_due() -> None:

@@ -3,6 +3,7 @@
   "use strict";
   var root = document.documentElement;
   var dark = window.matchMedia("(prefers-color-scheme: dark)");
+  var REFRESH_MS = 15000;
 
   // Follows the system unless the person chose one, which the server has then put there.
   function chooseTheme() {
@@ -84,12 +85,19 @@
 
   // --- What refreshes by itself, while somebody looks and does nothing in it ---
 
-  window.setInterval(function () {
+  var refreshed = Date.now();
+
+  function refresh() {
     var live = document.getElementById("live");
-    if (live && window.htmx && document.visibilityState === "visible" && !live.contains(document.activeElement)) {
+    var isDue = Date.now() - refreshed >= REFRESH_MS;
+    if (isDue && live && window.htmx && document.visibilityState === "visible" && !live.contains(document.activeElement)) {
+      refreshed = Date.now();
       window.htmx.trigger(document.body, "live");
     }
-  }, 15000);
+  }
+
+  window.setInterval(refresh, REFRESH_MS / 15);
+  document.addEventListener("visibilitychange", refresh);
 
   chooseTheme();
   dark.addEventListener("change", chooseTheme);
@@ -103,8 +111,8 @@
     if (event.target.closest("[data-opens]")) {
       document.getElementById(event.target.closest("[data-opens]").dataset.opens).showModal();
     }
-    // A tap beside the phone's sheet closes it.
-    document.querySelectorAll("details.bottom-more[open]").forEach(function (sheet) {
+    // A tap beside the phone's sheet or the dashboard's range closes it.
+    document.querySelectorAll("details.bottom-more[open], details.own-range[open]").forEach(function (sheet) {
       if (!sheet.contains(event.target)) {
         sheet.removeAttribute("open");
       }

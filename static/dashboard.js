@@ -1,42 +1,47 @@
-// Draws the chart; the table below it holds the same numbers. Drawn anew when light turns to dark.
+// Draws the chart from the numbers of the table below it; anew when they change or light turns to dark.
 (function () {
   "use strict";
+  var FEW_DAYS = 14; // as many bars side by side stay broad enough to be seen
   var canvas = document.getElementById("chart");
-  var data = JSON.parse(canvas.dataset.chart);
-  var styles = getComputedStyle(document.documentElement);
-  var names = ["--ink-azure", "--ink-green", "--ink-secondary"];
+  var names = ["--tblr-azure", "--tblr-green", "--tblr-orange"];
   var dashes = [[], [], [6, 4]];
-  var chart;
+  var chart, drawn;
 
+  // By way of an element, because the variables themselves hold both colours, for light and for dark.
   function colour(name) {
-    return getComputedStyle(document.documentElement).getPropertyValue(name).trim() || styles.color;
+    canvas.style.color = "var(" + name + ")";
+    return getComputedStyle(canvas).color;
   }
 
-  function datasets() {
+  function datasets(data, isBars) {
     return data.series.map(function (series, number) {
-      var line = colour(names[number]);
+      var ink = colour(names[number]);
       return {
-        label: series.name, data: series.values, borderColor: line, backgroundColor: line, borderDash: dashes[number],
-        borderWidth: 2, pointRadius: data.labels.length > 31 ? 0 : 2, tension: 0.25
+        label: series.name, data: series.values, borderColor: ink, backgroundColor: ink, borderRadius: 3, maxBarThickness: 18,
+        borderDash: isBars ? [] : dashes[number], borderWidth: isBars ? 0 : 2, pointRadius: 0, pointHitRadius: 12, tension: 0.25
       };
     });
   }
 
   function draw() {
+    var numbers = document.getElementById("days").dataset.chart;
+    var data = JSON.parse(numbers);
+    var isBars = data.labels.length <= FEW_DAYS;
     var ink = colour("--ink-secondary");
-    var grid = "rgba(128, 128, 128, 0.25)";
     if (chart) {
       chart.destroy();
     }
+    drawn = numbers;
     chart = new window.Chart(canvas, {
-      type: "line",
-      data: { labels: data.labels, datasets: datasets() },
+      type: isBars ? "bar" : "line",
+      data: { labels: data.labels, datasets: datasets(data, isBars) },
       options: {
         maintainAspectRatio: false, animation: false, interaction: { mode: "index", intersect: false },
-        plugins: { legend: { position: "bottom", labels: { color: ink, boxWidth: 24, boxHeight: 2 } } },
+        font: { family: getComputedStyle(document.body).fontFamily },
+        plugins: { legend: { position: "bottom", labels: { color: ink, boxWidth: 14, boxHeight: isBars ? 10 : 2 } } },
         scales: {
           x: { ticks: { color: ink, maxTicksLimit: 8, maxRotation: 0 }, grid: { display: false } },
-          y: { beginAtZero: true, ticks: { color: ink, precision: 0 }, grid: { color: grid } }
+          y: { beginAtZero: true, ticks: { color: ink, precision: 0, maxTicksLimit: 6 }, grid: { color: "rgba(128, 128, 128, 0.2)" }, border: { display: false } }
         }
       }
     });
@@ -44,4 +49,9 @@
 
   draw();
   new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
+  document.body.addEventListener("htmx:afterSettle", function () {
+    if (document.getElementById("days").dataset.chart !== drawn) {
+      draw();
+    }
+  });
 })();

@@ -22,13 +22,8 @@ SECOND = timedelta(seconds=1)
 
 
 def ordered(at: datetime, status: LeadStatus = LeadStatus.FOLLOW_UP, **fields: Any) -> Lead:
-    """A lead with the history of how it came to its status, an hour after it was ordered."""
-    lead = builders.make_lead(ordered_at=at, status=status, status_changed_at=at + timedelta(hours=1), **fields)
-    builders.make_history(lead, to_status=LeadStatus.FOLLOW_UP, at=at)
-    if status is not LeadStatus.FOLLOW_UP:
-        moved = {"from_status": LeadStatus.FOLLOW_UP, "to_status": status, "at": at + timedelta(hours=1)}
-        builders.make_history(lead, **moved)
-    return lead
+    """A lead that came to its status an hour after it was ordered."""
+    return builders.make_lead(ordered_at=at, status=status, status_changed_at=at + timedelta(hours=1), **fields)
 
 
 def test_a_period_of_days_ends_today_in_the_zone() -> None:
@@ -88,18 +83,37 @@ def test_what_happened_is_counted_in_the_period_in_which_it_did() -> None:
     assert (flow.arrived, flow.closed, flow.expired, flow.money_lost) == (1, 0, 1, Decimal(70))
 
 
-def test_a_lead_that_closed_twice_is_one_closing() -> None:
-    lead = ordered(NOW - timedelta(days=2), LeadStatus.CLOSING)
-    again = {"to_status": LeadStatus.CLOSING, "from_status": LeadStatus.FOLLOW_UP, "at": NOW - timedelta(days=1)}
-    builders.make_history(lead, **again)
-    assert dashboard_queries.flow(last_days(7, NOW, JAKARTA)).closed == 1
+def test_what_an_import_brings_counts_when_it_happened_not_when_we_heard_of_it() -> None:
+    long_ago = NOW - timedelta(days=20)
+    builders.make_lead(
+        ordered_at=long_ago, status=LeadStatus.CLOSING, status_changed_at=NOW, ended_at=long_ago + timedelta(hours=2)
+    )
+    assert dashboard_queries.flow(last_days(7, NOW, JAKARTA)).closed == 0
+    assert dashboard_queries.flow(last_days(30, NOW, JAKARTA)).closed == 1
+
+
+def test_closings_and_expiries_of_a_day_begin_and_end_at_midnight_in_the_zone() -> None:
+    for ended_at in (MIDNIGHT - SECOND, MIDNIGHT, MIDNIGHT + timedelta(days=1) - SECOND):
+        ordered(NOW - timedelta(days=40), LeadStatus.CLOSING, ended_at=ended_at, gross_revenue=Decimal(10))
+        ordered(NOW - timedelta(days=40), LeadStatus.NOT_CLOSING, ended_at=ended_at, gross_revenue=Decimal(20))
+    today = Period(TODAY, TODAY, JAKARTA)
+    assert dashboard_queries.by_day(today) == [Day(TODAY, 0, 2, 2)]
+    flow = dashboard_queries.flow(today)
+    assert (flow.closed, flow.expired, flow.money_closed, flow.money_lost) == (2, 2, Decimal(20), Decimal(40))
+
+
+def test_a_day_of_23_hours_is_counted_whole() -> None:
+    berlin, sunday = ZoneInfo("Europe/Berlin"), date(2026, 3, 29)
+    for hour in (23, 24 + 21, 24 + 22):  # 00.00 and 23.00 of that Sunday, 00.00 of Monday
+        ordered(datetime(2026, 3, 28, tzinfo=UTC) + timedelta(hours=hour))
+    assert dashboard_queries.by_day(Period(sunday, sunday, berlin)) == [Day(sunday, 2, 0, 0)]
 
 
 def test_the_time_to_payment_is_the_middle_one() -> None:
     assert dashboard_queries.flow(last_days(7, NOW, JAKARTA)).time_to_payment is None
     at = NOW - timedelta(days=3)
     for hours in (1, 2, 60):
-        ordered(at, LeadStatus.CLOSING, paid_at=at + timedelta(hours=hours))
+        ordered(at, LeadStatus.CLOSING, ended_at=at + timedelta(hours=hours))
     ordered(NOW - timedelta(days=1))
     assert dashboard_queries.flow(last_days(7, NOW, JAKARTA)).time_to_payment == timedelta(hours=2)
 
@@ -107,23 +121,40 @@ def test_the_time_to_payment_is_the_middle_one() -> None:
 def test_due_leads_are_counted_by_their_hour_in_the_zone() -> None:
     for due_at in (NOW + timedelta(minutes=1), NOW + timedelta(minutes=2), NOW + timedelta(hours=3)):
         builders.make_lead(due_at=due_at)
+    for due_at in (MIDNIGHT, MIDNIGHT - SECOND, MIDNIGHT + timedelta(days=1)):
+        builders.make_lead(due_at=due_at)
     builders.make_lead(due_at=NOW, status=LeadStatus.CLOSING)
-    assert dashboard_queries.due_by_hour(NOW, MIDNIGHT + timedelta(days=1), JAKARTA) == {11: 2, 14: 1}
+    builders.make_lead(due_at=NOW, archived_at=NOW)
+    hours = dashboard_queries.due_by_hour(last_days(1, NOW, JAKARTA))
+    assert [(hour.begin.astimezone(JAKARTA).hour, hour.due) for hour in hours] == [(0, 1), (11, 2), (14, 1)]
 
 
-def test_products_and_cs_are_ranked_by_their_closings() -> None:
+def test_products_and_cs_are_ranked_by_their_closing_rate() -> None:
     at = NOW - timedelta(days=1)
+    closing, open_ = LeadStatus.CLOSING, LeadStatus.FOLLOW_UP
     for status, product, handler in [
-        (LeadStatus.CLOSING, "Madu", "Rina"),
-        (LeadStatus.FOLLOW_UP, "Madu", "Budi"),
-        (LeadStatus.FOLLOW_UP, "Kopi", "Rina"),
-        (LeadStatus.FOLLOW_UP, None, None),
+        *[(closing, "Madu", "Rina")] * 2,
+        *[(open_, "Madu", "Rina")] * 3,
+        *[(closing, "Kopi", "Rina")] * 3,
+        *[(open_, "Kopi", None)] * 2,
+        (closing, "Teh", "Budi"),
+        (open_, None, None),
     ]:
         ordered(at, status, product_name=product, handler_name=handler, gross_revenue=Decimal(50))
     period = last_days(7, NOW, JAKARTA)
     products, handlers = dashboard_queries.top_products(period), dashboard_queries.top_handlers(period)
     assert [(row.name, row.leads, row.closed, row.money, row.rate) for row in products] == [
-        ("Madu", 2, 1, Decimal(50), 0.5),
-        ("Kopi", 1, 0, Decimal(0), 0),
+        ("Kopi", 5, 3, Decimal(150), 0.6),
+        ("Madu", 5, 2, Decimal(100), 0.4),
+        ("Teh", 1, 1, Decimal(50), 1),  # a single lead says little
     ]
-    assert [(row.name, row.rate) for row in handlers] == [("Rina", 0.5), ("Budi", 0)]
+    assert [(row.name, row.rate) for row in handlers] == [("Rina", 0.625), ("Budi", 1)]
+
+
+def test_a_period_without_leads_has_no_rates_and_no_rows() -> None:
+    period = last_days(90, NOW, JAKARTA)
+    flow = dashboard_queries.flow(period)
+    assert (flow.arrived, flow.closing_rate, flow.time_to_payment) == (0, None, None)
+    assert (flow.money_closed, flow.money_open, flow.money_lost) == (Decimal(0), Decimal(0), Decimal(0))
+    assert dashboard_queries.top_products(period) == []
+    assert {(day.arrived, day.closed, day.expired) for day in dashboard_queries.by_day(period)} == {(0, 0, 0)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,15 @@ from models import Lead, OrderImport, db
 from sandbox.app import serve_in_thread
 from sandbox.state import Sandbox as SandboxState
 from sandbox.state import Settings
-from services import import_service, jobs, settings_service
+from services import import_service, jobs, lease_service, settings_service
 from services.clock import utc_now
 from tests.browser import PHONE, OpenPage, log_in
 from tests.page_client import Page, PageClient
 from tests.processes import EMAIL, PASSWORD, SCALEV_KEY, Sandbox, running
 from tests.scalev_shop import Shop
 
-SINCE, UNTIL = "2026-01-01", date.today().isoformat()  # noqa: DTZ011 (the sandbox's orders are of real days)
+# The sandbox's orders are of real days.
+SINCE, UNTIL = "2020-01-01", (utc_now() + timedelta(days=1)).date().isoformat()
 
 
 @pytest.fixture
@@ -58,6 +59,51 @@ def test_nothing_is_begun_before_the_count_was_seen(admin_pages: PageClient, sho
     assert "Tambahkan juga pembeli order lama yang belum dibayar ke list-nya: 3" in facts
     assert "30 kredit" in facts
     assert import_service.newest(1) == []
+
+
+def test_a_long_count_goes_on_in_steps_and_offers_a_transfer_at_its_end(admin_pages: PageClient, shop: Shop) -> None:
+    shop.orders(230, age_days=30, spread_days=30)
+    page = count(admin_pages)
+    assert "100 order sudah dihitung, masih ada lagi." in page.text
+    assert 'hx-trigger="load"' in page.html and 'name="transfer_unpaid"' not in page.html
+    assert "Mulai tanpa transfer" in page.text
+    for counted in (
+        "200 order sudah dihitung",
+        "Tambahkan juga pembeli order lama yang belum dibayar ke list-nya: 230",
+    ):
+        page = count(admin_pages, counted=page.form("/imports").values["counted"])
+        assert counted in page.text
+    assert "6.900 kredit" in page.text
+    assert 'hx-trigger="load"' not in page.html
+    assert shop.list_calls() == 10
+
+
+def test_what_was_counted_is_kept_while_scalev_cannot_be_asked(admin_pages: PageClient, shop: Shop) -> None:
+    shop.orders(130, age_days=30)
+    counted = count(admin_pages).form("/imports").values["counted"]
+    shop.switch("server_error")
+    page = count(admin_pages, counted=counted)
+    assert "alert-danger" in page.html and "100 order sudah dihitung" in page.text
+    assert 'hx-trigger="load"' not in page.html
+    shop.clear_switches()
+    assert "130 order." in count(admin_pages, counted=page.form("/imports").values["counted"]).text
+
+
+def test_a_count_that_is_not_ours_begins_anew(admin_pages: PageClient, shop: Shop) -> None:
+    shop.order(age_days=30)
+    assert "1 order." in count(admin_pages, counted='{"unpaid": 9}').text
+
+
+def test_a_running_import_tells_why_it_does_not_move(admin_pages: PageClient, shop: Shop) -> None:
+    shop.order(age_days=30)
+    begin(admin_pages)
+    assert "pekerjaan terjadwal tidak berjalan" in admin_pages.get("/imports").text
+    lease_service.acquire("a scheduler", utc_now())
+    shop.switch("refuse")
+    jobs.run("import")
+    text = admin_pages.get("/imports").text
+    assert "pekerjaan terjadwal tidak berjalan" not in text
+    assert "Lanjut sendiri begitu ScaleV menjawab." in text
 
 
 def test_an_import_is_without_transfer_unless_it_was_chosen(admin_pages: PageClient, shop: Shop) -> None:

@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from models import ArchiveReason, DeliveryStatus, EventSource, EventStatus, Heartbeat, Lead, LeadStatus, transaction
+from models import ArchiveReason, DeliveryStatus, EventStatus, Lead, LeadStatus
 from services import lead_queries
 from services.errors import NotFound
 from services.lead_queries import PAGE_SIZE, Tab
@@ -19,42 +19,6 @@ def _archived(now: datetime, **fields: object) -> Lead:
 
 def _names(tab: Tab | None = None, search: str = "") -> set[str | None]:
     return {lead.name for lead in lead_queries.leads(tab, search).rows}
-
-
-# --- The dashboard's figures ---
-
-
-def test_archived_leads_are_counted_apart(now: datetime) -> None:
-    make_lead()
-    make_lead(status=LeadStatus.CLOSING)
-    _archived(now)
-    figures = lead_queries.overview()
-    assert figures.by_status == {LeadStatus.FOLLOW_UP: 1, LeadStatus.CLOSING: 1, LeadStatus.NOT_CLOSING: 0}
-    assert figures.archived == 1
-
-
-def test_deliveries_and_events_are_counted_by_state(now: datetime) -> None:
-    for status in DeliveryStatus:
-        make_delivery(status=status)
-    make_event(status=EventStatus.DEAD)
-    figures = lead_queries.overview()
-    assert figures.outbox_backlog == 2  # waiting and being sent
-    assert figures.deliveries[DeliveryStatus.FAILED] == 1
-    assert (figures.events[EventStatus.DEAD], figures.events[EventStatus.WAITING]) == (1, 0)
-
-
-def test_the_last_webhook_is_one_that_scalev_sent(now: datetime) -> None:
-    make_event(received_at=now - timedelta(hours=2))
-    make_event(received_at=now - timedelta(hours=3))
-    make_event(received_at=now, source=EventSource.RECONCILE)
-    assert lead_queries.overview().last_webhook == now - timedelta(hours=2)
-
-
-def test_the_last_test_is_the_last_sign_of_life_of_the_webhook(now: datetime) -> None:
-    assert lead_queries.overview().last_test is None
-    with transaction() as session:
-        session.add(Heartbeat(name="webhook-test", succeeded_at=now))
-    assert lead_queries.overview().last_test == now
 
 
 # --- The list of leads ---
