@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint bench screenshots translations
+.PHONY: help run test demo lint bench bench-import screenshots translations
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 run: $(VENV)/.installed  ## set up, migrate and serve on http://localhost:5000
 	@$(BIN)/python app.py
@@ -23,12 +23,14 @@ lint: $(VENV)/.installed-dev  ## style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/.installed-dev  ## how fast a webhook is answered, and what memory an import takes
+bench: $(VENV)/.installed-dev  ## how fast a webhook is answered, next to a bare route in the same run
 	@$(BIN)/python bench/webhook.py
-	@$(BIN)/python bench/import_memory.py
 
 screenshots: $(VENV)/.installed-dev  ## take the READMEs' pictures anew from the demo; needs Chromium
 	@$(BIN)/python docs/make_screenshots.py
+
+bench-import: $(VENV)/.installed-dev  ## how much memory an import of 20,000 orders takes; needs about ten minutes
+	@$(BIN)/python bench/import_memory.py
 
 translations: $(VENV)/.installed-dev  ## collect texts into both catalogues and compile them
 	@$(BIN)/python translations/catalogue.py

@@ -264,6 +264,11 @@ def refusal(error: UserError) -> str:
     return gettext(str(error))
 
 
+def problem(text: str) -> str:
+    """Return what kept a job from its work: our own sentences in the person's language, a vendor's as they are."""
+    return gettext(text)
+
+
 def setting_refusal(setting: Setting) -> str:
     """Return why a setting's new value can't be used."""
     if setting.kind in {"number", "decimal"}:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from models import OrderImport, WebhookEvent, db, transaction
 from services import lead_rules, listed_orders, order_news, settings_service
@@ -28,6 +28,7 @@ MAX_PAGES = 100_000
 # ScaleV filters the end of a range by when an order was drafted, which may be a little later than its `created_at`.
 DRAFT_MARGIN = timedelta(days=1)
 CREDITS_PER_BOUNCE = 30  # what Mailketing takes
+RETRY_AFTER = timedelta(seconds=30)
 _PROBLEM_LENGTH = 500
 
 
@@ -244,12 +245,24 @@ def run_step(client: OrderList, import_id: int) -> bool:
         rows = _rows(page, task.until)
         _take(rows, client, task)
     except VendorRefused as error:  # of the list: it doesn't take our place in it, or one of our filters
-        _note_problem(import_id, error, FAILED)
+        _note_problem(import_id, str(error), FAILED)
         return False
     except VendorError as error:
-        _note_problem(import_id, error, RUNNING)
+        wait(import_id, str(error))
         raise
     return _settle(task, page, rows, utc_now())
+
+
+def wait(import_id: int, problem: str) -> None:
+    """Note why an import can't be worked off now; it goes on when that is over."""
+    _note_problem(import_id, problem, RUNNING)
+
+
+def is_due(now: datetime) -> bool:
+    """Whether there is an import to work off now. After a trouble ScaleV is left alone for a while."""
+    rested = or_(OrderImport.problem.is_(None), OrderImport.updated_at <= now - RETRY_AFTER)
+    query = select(OrderImport.id).where(OrderImport.status == RUNNING, rested)
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def running_ids() -> list[int]:
@@ -353,11 +366,11 @@ def _count_recorded(rows: Iterable[Row], task: _Task) -> int:
     return db.session.scalar(query) or 0
 
 
-def _note_problem(import_id: int, error: VendorError, status: str) -> None:
+def _note_problem(import_id: int, problem: str, status: str) -> None:
     """A person may have cancelled the import meanwhile: that stands."""
     with transaction():
         row = _locked(import_id)
-        row.problem, row.updated_at = str(error)[:_PROBLEM_LENGTH], utc_now()
+        row.problem, row.updated_at = problem[:_PROBLEM_LENGTH], utc_now()
         if row.status == RUNNING:
             row.status = status
 

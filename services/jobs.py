@@ -97,6 +97,8 @@ def import_orders(_now: datetime) -> Report:
     if not running:
         return Report("import: nothing to do")
     if client is None:
+        for import_id in running:
+            import_service.wait(import_id, NO_SCALEV_KEY)
         return Report("import: waiting", NO_SCALEV_KEY)
     try:
         rows = [import_service.run(client, import_id, keep_going=_keep_going) for import_id in running]

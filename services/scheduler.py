@@ -139,7 +139,7 @@ def _run_and_log(name: str) -> None:
 
 
 def _import_if_begun() -> None:
-    if import_service.running_ids():
+    if import_service.is_due(utc_now()):
         _run_and_log("import")
 
 

@@ -108,6 +108,9 @@
     if (button) {
       copy(button);
     }
+    if (event.target.closest("[data-closes-alert]")) {
+      event.target.closest(".alert").remove();
+    }
     if (event.target.closest("[data-opens]")) {
       document.getElementById(event.target.closest("[data-opens]").dataset.opens).showModal();
     }

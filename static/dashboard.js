@@ -17,7 +17,7 @@
     return data.series.map(function (series, number) {
       var ink = colour(names[number]);
       return {
-        label: series.name, data: series.values, borderColor: ink, backgroundColor: ink, borderRadius: 3, maxBarThickness: 18,
+        label: series.name, data: series.values, borderColor: ink, backgroundColor: ink, borderRadius: 3, categoryPercentage: 0.6, maxBarThickness: 20,
         borderDash: isBars ? [] : dashes[number], borderWidth: isBars ? 0 : 2, pointRadius: 0, pointHitRadius: 12, tension: 0.25
       };
     });

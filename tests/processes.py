@@ -234,12 +234,6 @@ class Sandbox(Server):
         order_id: str = self._call("POST", "orders", {"order_id": unique_order_id(), **wish})["order_id"]
         return order_id
 
-    def stock(self, count: int, *, days: int) -> None:
-        """So many buyers have ordered over these days, without a webhook."""
-        for start in range(0, count, 1000):
-            wish = {"count": min(1000, count - start), "spread_days": days, "emit": False}
-            self._call("POST", "orders/bulk", wish)
-
     def act(self, order_id: str, *actions: str) -> None:
         """Something happens to an order (pay, ship, complete...); ScaleV sends what it sends then."""
         for action in actions:

@@ -72,11 +72,15 @@ def statuses(instance: Path) -> dict[str, str]:
 
 
 def has_reconciled(instance: Path) -> bool:
-    return rows(instance, "select succeeded_at from heartbeats where name = 'reconcile-mark'") != []
+    mark = "select succeeded_at from heartbeats where name = 'reconcile-mark'"
+    return rows(instance, f"{mark} and succeeded_at > datetime('now', '-1 hour')") != []
 
 
-def forget_mark(instance: Path) -> None:
-    write(instance, "delete from heartbeats where name = 'reconcile-mark'")
+def pretend_a_day_off(instance: Path) -> None:
+    """The last good run was a day ago."""
+    moved = "update heartbeats set succeeded_at = strftime('%Y-%m-%d %H:%M:%f000', 'now', '-1 day')"
+    write(instance, f"{moved} where name = 'reconcile-mark'")
+    assert not has_reconciled(instance)
 
 
 def test_500_orders_created_and_paid_while_the_program_was_down(
@@ -86,7 +90,7 @@ def test_500_orders_created_and_paid_while_the_program_was_down(
     with running(instance, **variables, SCHEDULER_ENABLED="1") as program:
         wait_until(lambda: has_reconciled(instance), "the first reconcile", log=lambda: program.log)
     assert statuses(instance) == dict.fromkeys(known, "follow_up")
-    forget_mark(instance)
+    pretend_a_day_off(instance)
 
     orders = create(sandbox, 500, spread_days=0.5, email="pembeli{n}@gmail.com")
     paid, spam = [*orders[:490], known[0]], orders[490:492]

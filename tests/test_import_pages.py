@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
-from models import Lead, OrderImport, db
+from models import Lead, OrderImport, db, transaction
+from models import Settings as SettingsRow
 from sandbox.app import serve_in_thread
 from sandbox.state import Sandbox as SandboxState
 from sandbox.state import Settings
@@ -139,6 +140,15 @@ def test_a_range_that_is_none_is_refused_in_words(admin_pages: PageClient, shop:
 
 def test_without_a_key_the_page_says_so(admin_pages: PageClient) -> None:
     assert "API key ScaleV" in count(admin_pages).text
+
+
+def test_an_import_whose_key_was_taken_away_tells_it(admin_pages: PageClient, shop: Shop) -> None:
+    shop.order(age_days=30)
+    begin(admin_pages)
+    with transaction() as session:
+        session.execute(delete(SettingsRow))
+    jobs.run("import")
+    assert "API key ScaleV belum ada" in admin_pages.get("/imports").text
 
 
 def test_a_scalev_that_fails_is_told_in_its_own_words(admin_pages: PageClient, shop: Shop) -> None:

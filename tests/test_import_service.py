@@ -464,6 +464,16 @@ def test_the_job_works_running_imports_off(shop: Shop) -> None:
     assert state(row) == (DONE, 30, 30)
 
 
+def test_after_a_trouble_the_scheduler_leaves_scalev_alone_for_a_while(shop: Shop) -> None:
+    assert not import_service.is_due(utc_now())
+    begin()
+    assert import_service.is_due(utc_now())
+    shop.switch("refuse")
+    jobs.run("import")
+    assert not import_service.is_due(utc_now())
+    assert import_service.is_due(utc_now() + import_service.RETRY_AFTER)
+
+
 def test_the_job_tells_why_it_waits(shop: Shop) -> None:
     row = begin()
     shop.switch("refuse")

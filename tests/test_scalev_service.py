@@ -4,7 +4,7 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -697,7 +697,26 @@ FAILURES = [
     ("server_error", VendorUnreachable),
     ("slow", VendorUnreachable),
     ("drop", VendorUnreachable),
+    ("drop_after", VendorUnreachable),
 ]
+
+
+CALLS: list[Callable[[ScalevClient], object]] = [
+    lambda client: client.check_key(),
+    lambda client: list(client.stores()),
+    lambda client: list(client.products()),
+    lambda client: list(client.store_products("501")),
+    lambda client: list(client.sales_people("501")),
+    lambda client: client.variant("20010"),
+    lambda client: list(client.bundles()),
+    lambda client: client.bundle("3001"),
+    lambda client: list(client.orders()),
+    lambda client: client.get_order("260802ABCDEF"),
+]
+
+
+def _public_methods(client: ScalevClient) -> list[str]:
+    return [name for name in dir(client) if not name.startswith("_")]
 
 
 @pytest.mark.parametrize("version", [V3, V2])
@@ -708,9 +727,12 @@ def test_a_failure_is_never_an_empty_list(sandbox, sandbox_url, passing, mode, e
     client = ScalevClient(
         f"{sandbox_url}/scalev", KEY, version=version, session=session, sleep=passing.sleep, clock=passing.clock
     )
-    for ask in (client.stores, client.products, client.orders):
-        with pytest.raises(error):
-            list(ask())
+    assert len(CALLS) == len(_public_methods(client)) - len({"pages", "list_orders"})  # what these calls are made of
+    for call in CALLS:
+        with pytest.raises(error) as caught:
+            call(client)
+        assert type(caught.value) is error
+        assert KEY not in str(caught.value)
 
 
 def test_a_failure_on_a_later_page_is_no_end_of_the_list(sandbox, sandbox_url, shop):
