@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint bench bench-import translations
+.PHONY: help run test demo lint bench bench-import screenshots translations
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -25,6 +25,9 @@ lint: $(VENV)/.installed-dev  ## style and types
 
 bench: $(VENV)/.installed-dev  ## how fast a webhook is answered, next to a bare route in the same run
 	@$(BIN)/python bench/webhook.py
+
+screenshots: $(VENV)/.installed-dev  ## take the READMEs' pictures anew from the demo; needs Chromium
+	@$(BIN)/python docs/make_screenshots.py
 
 bench-import: $(VENV)/.installed-dev  ## how much memory an import of 20,000 orders takes; needs about ten minutes
 	@$(BIN)/python bench/import_memory.py

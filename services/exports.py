@@ -17,7 +17,7 @@ LEAD_COLUMNS = (
 ).split()
 EVENT_COLUMNS = "id received_at event order_id status reason tries duplicates error".split()
 DELIVERY_COLUMNS = "order_id role list_id email status reason attempts id next_attempt_at sent_at message".split()
-PRODUCT_LIST_COLUMNS = "id name product_id follow_up closing not_closing days active".split()
+PRODUCT_LIST_COLUMNS = "id name product_id follow_up closing not_closing days active store variants".split()
 
 _BATCH = 500
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
@@ -103,6 +103,8 @@ def product_list_rows() -> Iterator[dict[str, Any]]:
             "not_closing": row.not_closing_list_id,
             "days": row.follow_up_days,
             "active": row.active,
+            "store": row.store_name,
+            "variants": " ".join(variant.variant_id for variant in row.variants),
         }
 
 

@@ -38,7 +38,7 @@ def expire(_folder: Path, _name: str) -> object:
 
 def deliver(folder: Path, name: str) -> object:
     mailketing = SharedMailketing(file=folder / f"{name}.calls")
-    run = Run(utc_now(), Pace(Decimal(20), sleep=lambda _seconds: None))
+    run = Run(utc_now(), Pace(Decimal(20), sleep=lambda _seconds: time.sleep(0.002)))
     delivery_worker.send_due(mailketing, run)
     return run.summary()
 

@@ -111,5 +111,5 @@ def test_an_idle_process_ends_at_once(tmp_path: Path, variables: dict[str, str])
         begin = time.monotonic()
         program.terminate()
         assert program.wait(10) == 0
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 8  # seconds, on a busy machine
         assert "Traceback" not in program.log

@@ -171,7 +171,7 @@ def test_the_bar_moves_by_itself_and_the_import_can_be_stopped_and_resumed(tmp_p
             page.get_by_role("button", name="Hitung dulu").click()
             page.get_by_role("button", name="Mulai impor").click()
             bar = page.locator("progress").first
-            page.locator("progress:not([value='0'])").wait_for()
+            page.locator("progress:not([value='0'])").wait_for(timeout=60_000)
             percent = int(bar.get_attribute("value") or 0)
             page.get_by_role("button", name="Hentikan").click()
             page.get_by_text("Dihentikan", exact=True).wait_for()

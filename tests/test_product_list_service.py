@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from models import DeliveryStatus, Lead, LeadStatus, ProductList, db, transaction
+from models import DeliveryStatus, Lead, LeadStatus, ProductList, ProductListVariant, db, transaction
 from services import product_list_service
 from services.errors import NotFound
 from services.product_list_service import Fields, InvalidField
@@ -171,3 +171,62 @@ def test_the_listing_counts_leads_by_name() -> None:
     builders.make_lead()
     assert [(row.name, leads) for row, leads in product_list_service.listing()] == [("A", 0), ("B", 2)]
     assert a.list_id_for(LeadStatus.NOT_CLOSING) == "103"
+
+
+# --- Variants, stores, and what saving would do ---
+
+
+def test_one_product_may_have_lists_for_stores_and_for_variants() -> None:
+    product_list_service.add(with_fields(product_id="1"), NOW)
+    product_list_service.add(with_fields(product_id="1", store_name=" Toko A "), NOW)
+    row, _ = product_list_service.add(with_fields(product_id="1", variant_ids=("v2", "v1", "v2", " ")), NOW)
+    assert [variant.variant_id for variant in row.variants] == ["v1", "v2"]
+
+
+@pytest.mark.parametrize(
+    "twice", [{}, {"store_name": "Toko A"}, {"variant_ids": ("v1", "v2")}, {"variant_ids": ("v1",), "store_name": "A"}]
+)
+def test_the_very_same_goods_have_one_list(twice: dict[str, object]) -> None:
+    product_list_service.add(with_fields(**twice), NOW)
+    backwards = twice | {"variant_ids": tuple(reversed(twice.get("variant_ids", ())))}  # type: ignore[call-overload]
+    with pytest.raises(InvalidField) as refusal:
+        product_list_service.add(with_fields(**backwards), NOW)
+    assert refusal.value.field == "product_id"
+
+
+def test_an_edit_adds_and_takes_away_variants() -> None:
+    row, _ = product_list_service.add(with_fields(variant_ids=("v1", "v2")), NOW)
+    product_list_service.edit(row.id, with_fields(variant_ids=("v2", "v3")), NOW)
+    db.session.expire_all()
+    assert [variant.variant_id for variant in row.variants] == ["v2", "v3"]
+    product_list_service.edit(row.id, FIELDS, NOW)
+    assert db.session.scalars(select(ProductListVariant)).all() == []
+
+
+def test_a_list_with_variants_can_be_deleted() -> None:
+    row, _ = product_list_service.add(with_fields(variant_ids=("v1",)), NOW)
+    product_list_service.delete(row.id, NOW)
+    assert db.session.scalars(select(ProductListVariant)).all() == []
+
+
+def test_a_preview_tells_what_saving_does_and_keeps_nothing(lead: Lead) -> None:
+    preview = product_list_service.preview(FIELDS, NOW)
+    assert (preview.leads, preview.added) == (1, {LeadStatus.FOLLOW_UP: 1})
+    assert db.session.scalars(select(ProductList)).all() == []
+    assert delivery(lead) == ("blocked", "no_product_list", None)
+    assert product_list_service.add(FIELDS, NOW)[1] == preview.leads
+
+
+def test_a_preview_names_only_roles_with_a_list_and_buyers_with_an_address(lead: Lead) -> None:
+    assert product_list_service.preview(with_fields(follow_up_list_id=None), NOW).added == {}
+    with transaction():
+        lead.email = None
+    assert product_list_service.preview(FIELDS, NOW).added == {}
+
+
+def test_a_preview_of_an_edit_counts_who_would_come_along(lead: Lead) -> None:
+    row, _ = product_list_service.add(with_fields(product_id="another", name="Lain"), NOW)
+    assert product_list_service.preview(FIELDS, NOW, row.id).leads == 1
+    assert product_list_service.preview(with_fields(store_name="Toko lain"), NOW, row.id).leads == 0
+    db.session.expire_all()
+    assert (row.product_id, row.store_name) == ("another", None)
