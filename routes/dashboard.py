@@ -119,6 +119,7 @@ def _live_parts(period: Period) -> dict[str, Any]:
         "period": period,
         "flow": dashboard_queries.flow(period),
         "before": dashboard_queries.flow(period.before()),
+        "time_to_payment": dashboard_queries.time_to_payment(period),
         "open_leads": attention_queries.open_leads(),
         "due": attention_queries.due(context.now(), today.end),
         "hours": dashboard_queries.due_by_hour(today),

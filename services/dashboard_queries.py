@@ -19,7 +19,7 @@ DEFAULT_DAYS = 7
 MAX_DAYS = 366
 TELLING_LEADS = 5  # a rate of fewer leads says little, so such rows come last
 _RANKED = 5
-_NEWEST_CLOSINGS = 2000  # enough for a median, and quick at any number of leads
+_NEWEST_CLOSINGS = 1000  # enough for a median, and quick at any number of leads
 
 _LIVE = Lead.archived_at.is_(None)
 
@@ -61,19 +61,20 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What happened in a period. Rate and time are of the leads that were ordered in it; None when there are none.
-
-    A lead closes when it is paid and expires when its days are over, whenever we heard of it.
-    """
+    """What happened in a period: a lead closes when it is paid and expires when its days are over, whenever we heard of
+    it. `paid` and `money_open` are of the leads that were ordered in the period."""
 
     arrived: int
+    paid: int
     closed: int
     expired: int
     money_closed: Decimal
     money_open: Decimal
     money_lost: Decimal
-    closing_rate: float | None
-    time_to_payment: timedelta | None
+
+    @property
+    def closing_rate(self) -> float | None:
+        return self.paid / self.arrived if self.arrived else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +133,22 @@ def flow(period: Period) -> Flow:
     expired, money_lost = _ended(LeadStatus.NOT_CLOSING, period)
     return Flow(
         arrived=arrived,
+        paid=paid,
         closed=closed,
         expired=expired,
         money_closed=money_closed,
         money_open=money_open,
         money_lost=money_lost,
-        closing_rate=paid / arrived if arrived else None,
-        time_to_payment=_time_to_payment(period),
     )
+
+
+def time_to_payment(period: Period) -> timedelta | None:
+    """Return the median time that the newest closings among a period's orders took; None when there are none."""
+    closed = [_LIVE, Lead.status == LeadStatus.CLOSING, period.holds(Lead.ordered_at)]
+    query = select(Lead.ordered_at, Lead.ended_at).where(*closed).order_by(Lead.ordered_at.desc())
+    moments = db.session.execute(query.limit(_NEWEST_CLOSINGS))
+    waits = [max((paid - ordered).total_seconds(), 0) for ordered, paid in moments if paid]
+    return timedelta(seconds=median(waits)) if waits else None
 
 
 def by_day(period: Period) -> list[Day]:
@@ -185,14 +194,6 @@ def _ended(status: LeadStatus, period: Period) -> tuple[int, Decimal]:
     query = select(func.count(), func.sum(Lead.gross_revenue)).where(_LIVE, Lead.status == status)
     number, money = db.session.execute(query.where(period.holds(Lead.ended_at))).one()
     return number, Decimal(money or 0)
-
-
-def _time_to_payment(period: Period) -> timedelta | None:
-    closed = [_LIVE, Lead.status == LeadStatus.CLOSING, period.holds(Lead.ordered_at)]
-    query = select(Lead.ordered_at, Lead.ended_at).where(*closed).order_by(Lead.ordered_at.desc())
-    moments = db.session.execute(query.limit(_NEWEST_CLOSINGS))
-    waits = [max((paid - ordered).total_seconds(), 0) for ordered, paid in moments if paid]
-    return timedelta(seconds=median(waits)) if waits else None
 
 
 def _count_between(
