@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: help run test demo lint bench bench-import bench-dashboard screenshots translations
 
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 run: $(VENV)/.installed  ## set up, migrate and serve on http://localhost:5000
 	@$(BIN)/python app.py

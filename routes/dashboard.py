@@ -63,6 +63,7 @@ _STEPS = {
         "tools.index",
     ),
 }
+_IMPORT_INSTEAD = lazy_gettext("Import past orders")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class StepView:
     url: str
     done: bool
     problem: str | None
+    also: tuple[LazyString, str] | None = None
 
 
 @bp.get("/")
@@ -83,18 +85,30 @@ def index() -> ResponseReturnValue:
     live = _live_parts(period)
     if "HX-Request" in request.headers:
         return render_template("_dashboard_live.html", **live)
-    steps = setup_service.progress() if current_user.is_admin else []
     return render_template(
         "index.html",
         **live,
+        **_set_up(),
         periods=PERIODS,
         chosen_days=_chosen_days(period),
-        steps=[_view(step) for step in steps],
-        scalev_reached_us=any(step.done for step in steps if step.step is Step.TEST_EVENT),
-        webhook_address=webhook_address(),
-        events_to_tick=EVENTS_TO_TICK,
         demo_url=context.config().demo_url,
     )
+
+
+@bp.get("/set-up")
+def set_up() -> ResponseReturnValue:
+    """The checklist alone, which htmx fetches while it is open; nothing once all is done."""
+    return render_template("_steps.html", **_set_up())
+
+
+def _set_up() -> dict[str, Any]:
+    steps = setup_service.progress() if current_user.is_admin else []
+    return {
+        "steps": [_view(step) for step in steps],
+        "scalev_reached_us": any(step.done for step in steps if step.step is Step.TEST_EVENT),
+        "webhook_address": webhook_address(),
+        "events_to_tick": EVENTS_TO_TICK,
+    }
 
 
 def _period() -> Period:
@@ -118,7 +132,7 @@ def _live_parts(period: Period) -> dict[str, Any]:
         "now": context.now(),
         "period": period,
         "flow": dashboard_queries.flow(period),
-        "before": dashboard_queries.flow(period.before()),
+        "before": dashboard_queries.flow(period.before(context.now())),
         "time_to_payment": dashboard_queries.time_to_payment(period),
         "open_leads": attention_queries.open_leads(),
         "due": attention_queries.due(context.now(), today.end),
@@ -152,4 +166,5 @@ def webhook_address() -> str:
 
 def _view(progress: Progress) -> StepView:
     title, text, endpoint = _STEPS[progress.step]
-    return StepView(title, text, url_for(endpoint), progress.done, progress.problem)
+    also = (_IMPORT_INSTEAD, url_for("imports.index")) if progress.step is Step.FIRST_ORDER else None
+    return StepView(title, text, url_for(endpoint), progress.done, progress.problem, also)

@@ -26,11 +26,12 @@ _LIVE = Lead.archived_at.is_(None)
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Whole days in a zone: from the first moment of `first` to the end of `last`."""
+    """Days in a zone: from the first moment of `first` to the end of `last`, or to `cut` within it."""
 
     first: date
     last: date
     zone: ZoneInfo
+    cut: datetime | None = None
 
     @property
     def days(self) -> int:
@@ -42,11 +43,16 @@ class Period:
 
     @property
     def end(self) -> datetime:
-        return datetime.combine(self.last + timedelta(days=1), time(), self.zone)
+        return self.cut or datetime.combine(self.last + timedelta(days=1), time(), self.zone)
 
-    def before(self) -> "Period":
-        """Return the period of the same length that ends where this one begins."""
-        return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1), self.zone)
+    def before(self, now: datetime) -> "Period":
+        """Return the period of the same length that ends where this one begins.
+
+        When this one is not over yet, it ends at the same time of day: a morning is not held against a whole day.
+        """
+        length = timedelta(days=self.days)
+        cut = now.astimezone(self.zone) - length if now < self.end else None
+        return Period(self.first - length, self.first - timedelta(days=1), self.zone, cut)
 
     def dates(self) -> list[date]:
         return [self.first + timedelta(days=number) for number in range(self.days)]

@@ -18,7 +18,7 @@
       var ink = colour(names[number]);
       return {
         label: series.name, data: series.values, borderColor: ink, backgroundColor: ink, borderRadius: 3, categoryPercentage: 0.6, maxBarThickness: 20,
-        borderDash: isBars ? [] : dashes[number], borderWidth: isBars ? 0 : 2, pointRadius: 0, pointHitRadius: 12, tension: 0.25
+        borderDash: isBars ? [] : dashes[number], borderWidth: isBars ? 0 : 2, pointRadius: 0, pointHitRadius: 12, cubicInterpolationMode: "monotone"
       };
     });
   }

@@ -33,8 +33,19 @@ def test_a_period_of_days_ends_today_in_the_zone() -> None:
 
 
 def test_the_period_before_is_as_long_and_ends_where_this_one_begins() -> None:
-    period = last_days(30, NOW, JAKARTA)
-    assert (period.before().days, period.before().end) == (30, period.begin)
+    week = Period(date(2026, 11, 9), date(2026, 11, 15), JAKARTA)
+    assert week.before(NOW) == Period(date(2026, 11, 2), date(2026, 11, 8), JAKARTA)
+    assert week.before(NOW).end == week.begin
+
+
+def test_a_period_that_is_not_over_is_held_against_one_up_to_the_same_time_of_day() -> None:
+    today, month = last_days(1, NOW, JAKARTA), last_days(30, NOW, JAKARTA)
+    assert (today.before(NOW).begin, today.before(NOW).end) == (MIDNIGHT - timedelta(days=1), NOW - timedelta(days=1))
+    assert (month.before(NOW).days, month.before(NOW).end) == (30, NOW - timedelta(days=30))
+    for at in (NOW - timedelta(days=1, minutes=1), NOW - timedelta(days=1), NOW):
+        ordered(at)
+    assert dashboard_queries.flow(today.before(NOW)).arrived == 1
+    assert dashboard_queries.flow(today).arrived == 1
 
 
 @pytest.mark.parametrize(
@@ -74,7 +85,7 @@ def test_what_happened_is_counted_in_the_period_in_which_it_did() -> None:
     ordered(NOW - timedelta(days=2), LeadStatus.CLOSING, gross_revenue=Decimal("100.50"))
     ordered(NOW - timedelta(days=2), gross_revenue=Decimal(30))
     ordered(NOW - timedelta(days=2), archived_at=NOW, gross_revenue=Decimal(9))
-    week, before = last_days(7, NOW, JAKARTA), last_days(7, NOW, JAKARTA).before()
+    week, before = last_days(7, NOW, JAKARTA), last_days(7, NOW, JAKARTA).before(NOW)
     flow = dashboard_queries.flow(week)
     assert (flow.arrived, flow.closed, flow.expired) == (2, 1, 0)
     assert (flow.money_closed, flow.money_open, flow.money_lost) == (Decimal("100.5"), Decimal(30), Decimal(0))
