@@ -33,6 +33,7 @@ from services.errors import UserError, VendorError
 from services.import_service import Plan, Progress
 from services.product_list_service import Fields
 from services.scheduler import Scheduler, wait_for_stop
+from services.spreadsheets import safe_cell
 from services.statuses import DeliveryStatus, EventStatus, LeadStatus, UserRole
 
 CLI = "command line"
@@ -352,7 +353,7 @@ def _write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Non
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: exports.safe_cell(value) for name, value in row.items()})
+        writer.writerow({name: safe_cell(value) for name, value in row.items()})
 
 
 def _write_json(_columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -134,6 +134,8 @@ class Lead(Model):
         Index("ix_leads_payment_status_archived_at_status", "payment_status", "archived_at", "status"),
         Index("ix_leads_ordered_at_id", "ordered_at", "id"),
         Index("ix_leads_status_ordered_at_id", "status", "ordered_at", "id"),
+        Index("ix_leads_gross_revenue_id", "gross_revenue", "id"),
+        Index("ix_leads_status_gross_revenue_id", "status", "gross_revenue", "id"),
         Index("ix_leads_chase_at_id", "chase_at", "id"),
         Index("ix_leads_handler_name_chase_at_id", "handler_name", "chase_at", "id"),
         Index("ix_leads_snoozed_until_id", "snoozed_until", "id"),
@@ -254,6 +256,7 @@ class WebhookEvent(Model):
     __tablename__ = "webhook_events"
     __table_args__ = (
         Index("ix_webhook_events_status_next_try_at", "status", "next_try_at"),
+        Index("ix_webhook_events_status_reason", "status", "reason"),
         Index("ix_webhook_events_order_id_status", "order_id", "status"),
     )
 
@@ -287,6 +290,7 @@ class Delivery(Model):
     __table_args__ = (
         UniqueConstraint("lead_id", "role"),
         Index("ix_deliveries_status_next_attempt_at", "status", "next_attempt_at"),
+        Index("ix_deliveries_status_reason", "status", "reason"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

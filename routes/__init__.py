@@ -9,6 +9,7 @@ from config import Config
 from routes import (
     accounts,
     attention,
+    bulk,
     context,
     dashboard,
     deliveries,
@@ -37,6 +38,7 @@ AREAS = (
     queue,
     leads,
     lead_actions,
+    bulk,
     product_lists,
     settings,
     texts,

@@ -2,26 +2,28 @@
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext, ngettext
+from flask_babel import gettext
 
 from routes import context
 from routes.guards import declare, login_required, safe_path
-from routes.paging import chosen, flashed_refusal
-from services import delivery_service, lead_queries
-from services.statuses import DeliveryStatus
+from routes.paging import flashed_refusal
+from services import delivery_service
+from services.log_queries import OUTBOX
 
 bp = declare(Blueprint("deliveries", __name__, url_prefix="/deliveries"), login_required)
 
 
 @bp.get("")
 def index() -> ResponseReturnValue:
-    status = chosen(DeliveryStatus)
+    wanted = OUTBOX.read(request.args)
     return render_template(
         "deliveries.html",
-        status=status,
-        counts=lead_queries.delivery_counts(),
-        page=lead_queries.deliveries(status, request.args.get("cursor")),
+        wanted=wanted,
+        counts=OUTBOX.counts(),
+        matching=OUTBOX.count(wanted),
+        page=OUTBOX.page(wanted, request.args.get("cursor")),
         hold=delivery_service.hold(),
+        retryable=delivery_service.RETRYABLE,
     )
 
 
@@ -30,18 +32,4 @@ def retry(delivery_id: int) -> ResponseReturnValue:
     with flashed_refusal():
         delivery_service.retry(delivery_id, context.now())
         flash(gettext("It will be sent in the next minute."), "success")
-    return _back()
-
-
-@bp.post("/retry-failed")
-def retry_failed() -> ResponseReturnValue:
-    with flashed_refusal():
-        count = delivery_service.retry_all_failed(context.now())
-        message = ngettext("%(num)d delivery will be sent again.", "%(num)d deliveries will be sent again.", count)
-        flash(message, "success")
-    return _back()
-
-
-def _back() -> ResponseReturnValue:
-    """Go back to the page whose button was pressed."""
     return redirect(safe_path(request.form.get("next"), url_for(".index")))

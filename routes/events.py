@@ -6,27 +6,29 @@ from flask_babel import gettext
 
 from routes import context, wording
 from routes.guards import admin_required, declare
-from routes.paging import chosen, flashed_refusal
-from services import event_service, lead_queries
-from services.statuses import EventStatus
+from routes.paging import flashed_refusal
+from services import event_service, log_queries
+from services.log_queries import INBOX
 
 bp = declare(Blueprint("events", __name__, url_prefix="/events"), admin_required)
 
 
 @bp.get("")
 def index() -> ResponseReturnValue:
-    status = chosen(EventStatus)
+    wanted = INBOX.read(request.args)
     return render_template(
         "events.html",
-        status=status,
-        counts=lead_queries.event_counts(),
-        page=lead_queries.events(status, request.args.get("cursor")),
+        wanted=wanted,
+        counts=INBOX.counts(),
+        matching=INBOX.count(wanted),
+        names={name: name for name in INBOX.values("name")},
+        page=INBOX.page(wanted, request.args.get("cursor")),
     )
 
 
 @bp.get("/<row:event_id>")
 def detail(event_id: int) -> ResponseReturnValue:
-    return render_template("event_detail.html", event=lead_queries.event(event_id))
+    return render_template("event_detail.html", event=log_queries.event(event_id))
 
 
 @bp.post("/<row:event_id>/replay")

@@ -10,8 +10,9 @@ from babel.numbers import format_currency, format_decimal, format_percent
 from flask import Flask
 from markupsafe import Markup
 
-from routes import context
+from routes import context, wording
 from services import contacts
+from services.lead_filters import NONE
 
 NOTHING = "–"
 _TIME_FORMATS = {"id": "HH.mm", "en": "HH:mm"}
@@ -39,6 +40,8 @@ def set_up(app: Flask) -> None:
         shown,
         decoded,
         time_tag,
+        named,
+        in_words,
     ):
         app.add_template_filter(filter_)
 
@@ -143,6 +146,16 @@ def shown(text: object, limit: int = 120) -> str:
     """Return somebody else's text fit for a page: one line, no invisible characters, at most `limit` long."""
     cleaned = contacts.clean_text(text, limit + 1)
     return f"{cleaned[: limit - 1].rstrip()}…" if len(cleaned) > limit else cleaned
+
+
+def named(names: list[str], nobody: str) -> dict[str, str]:
+    """Return the options of a filter by names; `nobody` is the word for rows without one."""
+    return {NONE: nobody} | {name: name for name in names}
+
+
+def in_words(codes: list[str]) -> dict[str, str]:
+    """Return the options of a filter by a vendor's codes."""
+    return {code: wording.plain(code) for code in codes}
 
 
 def decoded(body: bytes, limit: int = 64_000) -> str:

@@ -1,27 +1,81 @@
-"""The leads: the list, one lead, and moving it by hand."""
+"""The leads: the list with its filters, saved views and files; one lead, and moving it by hand."""
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+import tempfile
+
+from flask import (
+    Blueprint,
+    Response,
+    flash,
+    redirect,
+    render_template,
+    request,
+    send_file,
+    stream_with_context,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_login import current_user
 
-from routes import context, lead_page
+from routes import context, filter_labels, lead_files, lead_page
 from routes.forms import ARCHIVE, MoveForm
 from routes.guards import declare, login_required, safe_path
-from routes.paging import chosen, flashed_refusal
-from services import lead_queries, lead_service
-from services.lead_queries import MAX_SEARCH_LENGTH, Tab
+from routes.paging import flashed_refusal, ticked_ids
+from services import exports, lead_filters, lead_queries, lead_service, spreadsheets, view_service
 from services.statuses import LeadStatus
 
 bp = declare(Blueprint("leads", __name__, url_prefix="/leads"), login_required)
 
+XLSX = "xlsx"
+
 
 @bp.get("")
 def index() -> ResponseReturnValue:
-    tab = chosen(Tab)
-    search = request.args.get("q", "").strip()[:MAX_SEARCH_LENGTH]
-    page = lead_queries.leads(tab, search, request.args.get("cursor"))
-    return render_template("leads.html", tab=tab, counts=lead_queries.tab_counts(search), search=search, page=page)
+    wanted, now, zone = lead_filters.read(request.args), context.now(), context.zone()
+    choices = lead_queries.choices(wanted)
+    return render_template(
+        "leads.html",
+        wanted=wanted,
+        page=lead_queries.leads(wanted, request.args.get("cursor"), now, zone),
+        counts=lead_queries.tab_counts(wanted, now, zone),
+        max_count=lead_queries.MAX_COUNT,
+        choices=choices,
+        labels=filter_labels.of_leads(wanted, choices),
+        views=view_service.views_of(current_user.id),
+    )
+
+
+@bp.get("/export")
+def export() -> ResponseReturnValue:
+    """Send the leads that the filters let through, or those that were ticked, as a file."""
+    now, zone = context.now(), context.zone()
+    query = lead_queries.all_leads(lead_filters.read(request.args), now, zone, only=ticked_ids())
+    rows = lead_files.rows(exports.leads(query))
+    name = f"leads-{now.astimezone(zone):%Y-%m-%d-%H%M}"
+    if request.args.get("format") == XLSX:
+        file = tempfile.TemporaryFile()
+        spreadsheets.write_xlsx(file, lead_files.heading(), rows, zone)
+        file.seek(0)
+        return send_file(file, as_attachment=True, download_name=f"{name}.xlsx")
+    parts = spreadsheets.csv_parts(lead_files.heading(), rows, zone)
+    headers = {"Content-Disposition": f"attachment; filename={name}.csv"}
+    return Response(stream_with_context(parts), mimetype="text/csv", headers=headers)
+
+
+@bp.post("/views")
+def save_view() -> ResponseReturnValue:
+    wanted = lead_filters.read(request.form)
+    with flashed_refusal():
+        view_service.save(current_user.id, request.form.get("name", ""), wanted.args(), context.now())
+        flash(gettext("The view was saved."), "success")
+    return redirect(url_for(".index", **wanted.args()))
+
+
+@bp.post("/views/<row:view_id>/delete")
+def delete_view(view_id: int) -> ResponseReturnValue:
+    view_service.delete_view(current_user.id, view_id)
+    flash(gettext("The view was deleted."), "success")
+    return redirect(safe_path(request.form.get("next"), url_for(".index")))
 
 
 @bp.get("/<row:lead_id>")

@@ -1,24 +1,18 @@
-"""What list pages have in common: the chosen status, and refusals that are told on the next page."""
+"""What list pages have in common: the rows that were ticked, and refusals that are told on the next page."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
-from typing import TypeVar
 
 from flask import flash, request
 
 from routes import wording
 from services.errors import NotFound, UserError
 
-Status = TypeVar("Status", bound=StrEnum)
 
-
-def chosen(statuses: type[Status]) -> Status | None:
-    """Return the status in the address, None when there is none or it is no such status."""
-    try:
-        return statuses(request.args.get("status", ""))
-    except ValueError:
-        return None
+def ticked_ids() -> list[int]:
+    """Return the rows that were ticked in a list."""
+    numbers = (text for text in request.values.getlist("id") if text.isascii() and text.isdecimal())
+    return list(dict.fromkeys(int(text) for text in numbers if len(text) < 10))
 
 
 @contextmanager

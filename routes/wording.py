@@ -5,11 +5,14 @@ from flask_babel.speaklater import LazyString
 
 from services import expiry_service
 from services.errors import UserError
+from services.lead_filters import Answer, DueWithin, Sort
 from services.product_matching import Way
 from services.queue_service import Section
 from services.settings_service import Setting
 from services.statuses import (
     ArchiveReason,
+    BulkDeed,
+    BulkStatus,
     CanceledPolicy,
     ChaseStep,
     ContactKind,
@@ -81,6 +84,66 @@ DELIVERY_LOOK = {
     DeliveryStatus.FAILED: ("red", "alert"),
     DeliveryStatus.CANCELLED: ("secondary", "close"),
 }
+BULK_DEED = {
+    BulkDeed.MOVE_CLOSING: lazy_gettext("Move to Closing"),
+    BulkDeed.MOVE_NOT_CLOSING: lazy_gettext("Move to Not closing"),
+    BulkDeed.MOVE_FOLLOW_UP: lazy_gettext("Move to Follow Up"),
+    BulkDeed.ARCHIVE: lazy_gettext("Archive"),
+    BulkDeed.RETRY_LEADS: lazy_gettext("Send failed deliveries again"),
+    BulkDeed.RETRY_DELIVERIES: lazy_gettext("Send again"),
+    BulkDeed.REPLAY_EVENTS: lazy_gettext("Process again"),
+}
+LEAD_DEED = {
+    deed: BULK_DEED[deed]
+    for deed in (
+        BulkDeed.MOVE_CLOSING,
+        BulkDeed.MOVE_NOT_CLOSING,
+        BulkDeed.MOVE_FOLLOW_UP,
+        BulkDeed.ARCHIVE,
+        BulkDeed.RETRY_LEADS,
+    )
+}
+BULK_HELP = {
+    BulkDeed.MOVE_CLOSING: lazy_gettext("Their buyers are added to the lists for Closing, and are chased no more."),
+    BulkDeed.MOVE_NOT_CLOSING: lazy_gettext("Their buyers are added to the lists for Not closing."),
+    BulkDeed.MOVE_FOLLOW_UP: lazy_gettext("Their days begin anew, and they are in the queue again."),
+    BulkDeed.ARCHIVE: lazy_gettext("They leave every queue, and what waits to be sent is cancelled."),
+    BulkDeed.RETRY_LEADS: lazy_gettext("What failed is sent again, at the set pace."),
+    BulkDeed.RETRY_DELIVERIES: lazy_gettext("They are sent again, at the set pace. Nobody is added to a list twice."),
+    BulkDeed.REPLAY_EVENTS: lazy_gettext("Each is read and applied again as it came. What newer events said stays."),
+}
+BULK_LOOK = {
+    BulkStatus.RUNNING: (("azure", "clock"), lazy_gettext("Running")),
+    BulkStatus.DONE: (("green", "check"), lazy_gettext("Done")),
+    BulkStatus.STOPPED: (("secondary", "power"), lazy_gettext("Stopped")),
+}
+# What the leads page can be narrowed by, beside its tabs and its search.
+LEAD_FILTER = {
+    "product_list": lazy_gettext("Product list"),
+    "store": lazy_gettext("Store"),
+    "cs": lazy_gettext("CS"),
+    "since": lazy_gettext("Ordered from"),
+    "until": lazy_gettext("Ordered until"),
+    "payment": lazy_gettext("Payment method"),
+    "cod": lazy_gettext("COD"),
+    "email": lazy_gettext("Has e-mail"),
+    "delivery": lazy_gettext("Delivery"),
+    "due": lazy_gettext("Deadline"),
+}
+ANSWER = {Answer.YES: lazy_gettext("yes"), Answer.NO: lazy_gettext("no")}
+DUE_WITHIN = {
+    DueWithin.OVERDUE: lazy_gettext("Overdue"),
+    DueWithin.TODAY: lazy_gettext("Today"),
+    DueWithin.THREE_DAYS: lazy_gettext("Within 3 days"),
+    DueWithin.WEEK: lazy_gettext("Within 7 days"),
+}
+LEAD_SORT = {
+    Sort.NEWEST: lazy_gettext("Newest first"),
+    Sort.OLDEST: lazy_gettext("Oldest first"),
+    Sort.TOTAL: lazy_gettext("Highest total first"),
+    Sort.DUE: lazy_gettext("Next deadline first"),
+}
+FILTER_WORDS = {"cod": ANSWER, "email": ANSWER, "delivery": DELIVERY_STATUS, "due": DUE_WITHIN}
 USER_ROLE = {UserRole.ADMIN: lazy_gettext("Admin"), UserRole.CS: lazy_gettext("CS")}
 CHASE_STEP = {
     ChaseStep.H0: lazy_gettext("H+0"),
@@ -247,6 +310,16 @@ MATCH_WAY = {
 def reason(code: str | None) -> str:
     """Return the sentence for a reason; a code nobody has put into words yet is shown as words."""
     return str(REASON.get(code, code.replace("_", " "))) if code else ""
+
+
+def reasons(codes: list[str]) -> dict[str, str]:
+    """Return reasons as a filter offers them."""
+    return {code: reason(code) for code in codes}
+
+
+def plain(code: str) -> str:
+    """Return a vendor's code as words: bank_transfer is bank transfer."""
+    return code.replace("_", " ")
 
 
 def note(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from statistics import median
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Numeric, case, cast, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models import Lead, LeadStatus, db
+from services.clock import start_of_day
 
 PERIODS = (1, 7, 30, 90)
 DEFAULT_DAYS = 7
@@ -39,11 +40,11 @@ class Period:
 
     @property
     def begin(self) -> datetime:
-        return datetime.combine(self.first, time(), self.zone)
+        return start_of_day(self.first, self.zone)
 
     @property
     def end(self) -> datetime:
-        return self.cut or datetime.combine(self.last + timedelta(days=1), time(), self.zone)
+        return self.cut or start_of_day(self.last + timedelta(days=1), self.zone)
 
     def before(self, now: datetime) -> "Period":
         """Return the period of the same length that ends where this one begins.
@@ -59,7 +60,7 @@ class Period:
 
     def midnights(self) -> list[datetime]:
         """Return where each day begins, and where the last one ends."""
-        return [datetime.combine(day, time(), self.zone) for day in self.dates()] + [self.end]
+        return [start_of_day(day, self.zone) for day in self.dates()] + [self.end]
 
     def holds(self, column: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
         return (column >= self.begin) & (column < self.end)

@@ -32,6 +32,8 @@ TEST = "test"
 TEST_HEARTBEAT = "webhook-test"
 _ORDER_PREFIXES = ("order.", "payment.")
 _UNFINISHED = (EventStatus.RECEIVED, EventStatus.FAILED, EventStatus.WAITING)
+# What a replay is asked for to get an event out of.
+UNSOLVED = (EventStatus.FAILED, EventStatus.DEAD)
 _ERROR_LENGTH = 1000
 
 

@@ -20,15 +20,19 @@ DELIVERY_COLUMNS = "order_id role list_id email status reason attempts id next_a
 PRODUCT_LIST_COLUMNS = "id name product_id follow_up closing not_closing days active store variants".split()
 
 _BATCH = 500
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
+
+
+def leads(query: Select[Lead]) -> Iterator[Lead]:
+    """Yield the leads of a query as the database sends them, with their product lists."""
+    yield from _stream(query.options(joinedload(Lead.product_list)))
 
 
 def lead_rows(status: LeadStatus | None) -> Iterator[dict[str, Any]]:
     """Yield leads by age, archived ones too."""
-    query = select(Lead).options(joinedload(Lead.product_list)).order_by(Lead.id)
+    query = select(Lead).order_by(Lead.id)
     if status is not None:
         query = query.where(Lead.status == status)
-    for lead in _stream(query):
+    for lead in leads(query):
         yield {
             "order_id": lead.order_id,
             "status": lead.status.value,
@@ -106,11 +110,6 @@ def product_list_rows() -> Iterator[dict[str, Any]]:
             "store": row.store_name,
             "variants": " ".join(variant.variant_id for variant in row.variants),
         }
-
-
-def safe_cell(value: object) -> object:
-    """Return a cell that no spreadsheet runs as a formula (OWASP: CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 def _stream(query: Select[Any]) -> Iterator[Any]:

@@ -9,13 +9,13 @@ imports chose otherwise: their addresses are stale, and every bounce costs the s
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import func, or_, select
 
 from models import OrderImport, WebhookEvent, db, transaction
 from services import lead_rules, listed_orders, order_news, settings_service
-from services.clock import utc_now
+from services.clock import start_of_day, utc_now
 from services.errors import NotFound, UserError, VendorError, VendorRefused
 from services.listed_orders import Known, OrderList, Row
 from services.lookup_service import Inquiry
@@ -107,10 +107,7 @@ class _Task:
 def day_range(since: date, until: date) -> tuple[datetime, datetime]:
     """Return the moments between which orders of these days lie, both days included, in the configured zone."""
     zone = settings_service.zone()
-    return (
-        datetime.combine(since, time(), zone),
-        datetime.combine(until + timedelta(days=1), time(), zone),
-    )
+    return start_of_day(since, zone), start_of_day(until + timedelta(days=1), zone)
 
 
 def plan(

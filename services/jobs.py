@@ -11,6 +11,7 @@ from flask import current_app
 from config import Config
 from models import Heartbeat, db, transaction
 from services import (
+    bulk_service,
     catalogue_service,
     delivery_service,
     delivery_worker,
@@ -107,6 +108,13 @@ def import_orders(_now: datetime) -> Report:
     return Report("import: " + ", ".join(f"{row.id} {row.status}, {row.recorded} recorded" for row in rows))
 
 
+def bulk(now: datetime) -> Report:
+    """Go on with what people began to do to many rows and whose page nobody looks at any more."""
+    runs = [bulk_service.work_off(run_id, _keep_going) for run_id in bulk_service.abandoned_ids(now)]
+    done = ", ".join(f"{run.deed.value} {run.status.value}, {run.done} done" for run in runs)
+    return Report(f"bulk: {done or 'nothing to do'}")
+
+
 def process_events(now: datetime) -> Report:
     """Process events that are left over, and attach leads that wait for a product list that exists by now."""
     counts = event_service.process_due(now, keep_going=_keep_going)
@@ -157,12 +165,13 @@ def run_all(_now: datetime) -> Report:
     return Report("; ".join(report.summary for report in reports), " ".join(problems) or None)
 
 
-_ALL = ("reconcile", "process-events", "look-up", "import", "check-expired-leads", "deliver")
+_ALL = ("reconcile", "process-events", "look-up", "import", "bulk", "check-expired-leads", "deliver")
 JOBS: dict[str, Callable[[datetime], Report]] = {
     "reconcile": reconcile,
     "process-events": process_events,
     "look-up": look_up,
     "import": import_orders,
+    "bulk": bulk,
     "check-expired-leads": check_expired_leads,
     "deliver": deliver,
     catalogue_service.JOB: refresh_catalogue,

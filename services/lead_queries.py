@@ -1,83 +1,92 @@
-"""What the pages show: counts, lists and single rows. Reads only."""
+"""What the leads pages show: counts, lists and single leads. Reads only."""
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, func, literal, or_, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, defer, joinedload, selectinload
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import defer, joinedload, selectinload
 
-from models import (
-    Delivery,
-    DeliveryStatus,
-    EventStatus,
-    Lead,
-    LeadStatus,
-    WebhookEvent,
-    db,
-)
-from services import lead_rules
+from models import Delivery, Lead, ProductList, db
+from services import catalogue_service, keyset, lead_filters, lead_rules
 from services.contacts import clean_text
 from services.errors import NotFound
+from services.keyset import Page
+from services.lead_filters import LeadFilter, Tab
 from services.order_news import OrderState
 
-PAGE_SIZE = 50
-MAX_SEARCH_LENGTH = 100
-MIN_PHONE_TAIL = 3
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_MAX_ID = 2**31 - 1
-
-Row = TypeVar("Row", Lead, WebhookEvent, Delivery)
-
-
-class Tab(StrEnum):
-    """The leads page's lists. An archived lead is in none but its own."""
-
-    FOLLOW_UP = "follow_up"
-    CLOSING = "closing"
-    NOT_CLOSING = "not_closing"
-    ARCHIVED = "archived"
+MAX_COUNT = 10_000  # counting further costs more than the number is worth
+_NEWEST = 2_000  # where the stores, CS and payment methods that one can choose are looked for
+_HEAVY = (defer(Lead.news), defer(Lead.field_stamps), defer(Lead.manual_seen))
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[Row]):
-    """One page of a list, newest first. The cursors lead to its neighbours; None where the list ends."""
+class Choices:
+    """What the filters of the leads page offer."""
 
-    rows: list[Row]
-    newer: str | None
-    older: str | None
-
-
-def end_of_day(now: datetime, zone: ZoneInfo) -> datetime:
-    """Return the midnight that ends the present day in `zone`."""
-    tomorrow = now.astimezone(zone).date() + timedelta(days=1)
-    return datetime.combine(tomorrow, time(), zone)
+    product_lists: dict[str, str]  # by number
+    stores: list[str]
+    handlers: list[str]
+    payment_methods: list[str]
 
 
-def tab_counts(search: str = "") -> dict[Tab, int]:
-    """How many leads of a search each list of the leads page holds."""
-    found = _matches(search)
-    counts = {Tab(status.value): number for status, number in _lead_counts(*found).items()}
-    counts[Tab.ARCHIVED] = _count(Lead.archived_at.is_not(None), *found)
-    return counts
-
-
-def leads(tab: Tab | None = None, search: str = "", cursor: str | None = None) -> Page[Lead]:
-    """One page of a list of leads, newest order first.
+def leads(wanted: LeadFilter, cursor: str | None, now: datetime, zone: ZoneInfo) -> Page[Lead]:
+    """One page of the leads that a filter lets through.
 
     Args:
-        tab: which list; None for all leads, archived ones too.
-        search: part of a name or e-mail, the end of a phone number, or an order id; "" for all.
-        cursor: where another page's `newer` or `older` pointed; None or nonsense for the first page.
+        wanted: the filter, with the order of the list.
+        cursor: where another page's `previous` or `next` pointed; None or nonsense for the first page.
+        now: what "due" is reckoned from.
+        zone: where a day begins.
     """
-    query = select(Lead).where(*_in_tab(tab), *_matches(search)).options(joinedload(Lead.product_list))
-    return _page(query, (Lead.ordered_at, Lead.id), cursor)
+    query = _select(wanted, now, zone).options(joinedload(Lead.product_list), *_HEAVY)
+    return keyset.page(query, wanted.order, cursor)
+
+
+def all_leads(wanted: LeadFilter, now: datetime, zone: ZoneInfo, only: Sequence[int] = ()) -> Select[Lead]:
+    """Return the query for all leads that a filter lets through, in its order; for some of them only if any are
+    named."""
+    query = keyset.sort(_select(wanted, now, zone), wanted.order)
+    return query.where(Lead.id.in_(only)) if only else query
+
+
+def lead_ids(wanted: LeadFilter, limit: int, now: datetime, zone: ZoneInfo) -> list[int]:
+    """Return the numbers of the leads that a filter lets through, the first so many in its order."""
+    return list(db.session.scalars(all_leads(wanted, now, zone).with_only_columns(Lead.id).limit(limit)))
+
+
+def tab_counts(wanted: LeadFilter, now: datetime, zone: ZoneInfo) -> dict[Tab, int]:
+    """How many leads each list of the leads page holds; up to `MAX_COUNT` in each when something is looked for."""
+    if wanted.is_narrowed:
+        return {tab: _count_some(replace(wanted, status=tab), now, zone) for tab in Tab}
+    return {**dict.fromkeys(Tab, 0), **_counts()}
+
+
+def count(wanted: LeadFilter, now: datetime, zone: ZoneInfo) -> int:
+    """How many leads a filter lets through."""
+    query = _select(wanted, now, zone).with_only_columns(func.count()).order_by(None)
+    return db.session.scalar(query) or 0
+
+
+def choices(wanted: LeadFilter) -> Choices:
+    """Return what the filters offer: what ScaleV lists, what the newest leads have, and what is chosen already."""
+    newest = select(Lead.store_name, Lead.handler_name, Lead.payment_method).order_by(Lead.ordered_at.desc())
+    stores: set[str | None] = {wanted.store}
+    handlers: set[str | None] = {wanted.cs}
+    methods: set[str | None] = {wanted.payment}
+    for store, handler, method in db.session.execute(newest.limit(_NEWEST)):
+        stores.add(store)
+        handlers.add(handler)
+        methods.add(method)
+    product_lists = db.session.execute(select(ProductList.id, ProductList.name).order_by(ProductList.name))
+    return Choices(
+        {str(number): name for number, name in product_lists},
+        _sorted(stores | {row.name for row in catalogue_service.stores()}),
+        _sorted(handlers | {row.name for row in catalogue_service.sales_people()}),
+        _sorted(methods),
+    )
 
 
 def lead(lead_id: int) -> Lead:
@@ -109,136 +118,29 @@ def hold_reason(lead: Lead) -> str | None:
     return lead_rules.hold_reason(state)
 
 
-def events(status: EventStatus | None = None, cursor: str | None = None) -> Page[WebhookEvent]:
-    """One page of the inbox, newest first; all states when `status` is None."""
-    query = select(WebhookEvent).options(joinedload(WebhookEvent.lead), defer(WebhookEvent.body))
-    if status is not None:
-        query = query.where(WebhookEvent.status == status)
-    return _page(query, (WebhookEvent.id,), cursor)
+def tabs_of(lead_ids: Iterable[int]) -> Counter[Tab]:
+    """How many of some leads each list of the leads page holds."""
+    return _counts(Lead.id.in_(list(lead_ids)))
 
 
-def event(event_id: int) -> WebhookEvent:
-    """One event.
-
-    Raises:
-        NotFound: there is no such event.
-    """
-    row = db.session.get(WebhookEvent, event_id)
-    if row is None:
-        raise NotFound("This event does not exist.")
-    return row
+def _select(wanted: LeadFilter, now: datetime, zone: ZoneInfo) -> Select[Lead]:
+    return select(Lead).where(*lead_filters.conditions(wanted, now, zone))
 
 
-def event_counts() -> dict[EventStatus, int]:
-    """How many events are in each state."""
-    return _counts_by(WebhookEvent.status, EventStatus)
+def _counts(*where: ColumnElement[bool]) -> Counter[Tab]:
+    archived = Lead.archived_at.is_not(None)
+    query = select(Lead.status, archived, func.count()).where(*where).group_by(Lead.status, archived)
+    counts = Counter[Tab]()
+    for status, is_archived, number in db.session.execute(query):
+        counts[Tab.ARCHIVED if is_archived else Tab(status.value)] += number
+    return counts
 
 
-def deliveries(status: DeliveryStatus | None = None, cursor: str | None = None) -> Page[Delivery]:
-    """One page of the outbox, newest first; all states when `status` is None."""
-    query = select(Delivery).options(joinedload(Delivery.lead), selectinload(Delivery.attempts))
-    if status is not None:
-        query = query.where(Delivery.status == status)
-    return _page(query, (Delivery.id,), cursor)
+def _count_some(wanted: LeadFilter, now: datetime, zone: ZoneInfo) -> int:
+    found = _select(wanted, now, zone).with_only_columns(Lead.id).limit(MAX_COUNT).subquery()
+    return db.session.scalar(select(func.count()).select_from(found)) or 0
 
 
-def delivery_counts() -> dict[DeliveryStatus, int]:
-    """How many deliveries are in each state."""
-    return _counts_by(Delivery.status, DeliveryStatus)
-
-
-# --- Counts ---
-
-
-def _lead_counts(*where: ColumnElement[bool]) -> dict[LeadStatus, int]:
-    return _counts_by(Lead.status, LeadStatus, Lead.archived_at.is_(None), *where)
-
-
-Status = TypeVar("Status", LeadStatus, EventStatus, DeliveryStatus)
-
-
-def _counts_by(
-    column: InstrumentedAttribute[Status], statuses: type[Status], *where: ColumnElement[bool]
-) -> dict[Status, int]:
-    rows = db.session.execute(select(column, func.count()).where(*where).group_by(column))
-    return {**dict.fromkeys(statuses, 0), **{status: count for status, count in rows}}
-
-
-def _count(*where: ColumnElement[bool]) -> int:
-    return db.session.scalar(select(func.count()).select_from(Lead).where(*where)) or 0
-
-
-# --- Lists ---
-
-
-def _in_tab(tab: Tab | None) -> list[ColumnElement[bool]]:
-    if tab is None:
-        return []
-    if tab is Tab.ARCHIVED:
-        return [Lead.archived_at.is_not(None)]
-    return [Lead.status == LeadStatus(tab.value), Lead.archived_at.is_(None)]
-
-
-def _matches(search: str) -> list[ColumnElement[bool]]:
-    text = clean_text(search, MAX_SEARCH_LENGTH)
-    if not text:
-        return []
-    found = [
-        Lead.name.icontains(text, autoescape=True),
-        Lead.email.icontains(text, autoescape=True),
-        Lead.order_id.istartswith(text, autoescape=True),
-    ]
-    tail = _phone_tail(text)
-    return [or_(*found, Lead.phone.endswith(tail))] if tail else [or_(*found)]
-
-
-def _phone_tail(text: str) -> str | None:
-    """The digits that a stored number must end with; people type 0812… for what is stored as 62812…."""
-    if not re.fullmatch(r"\+?[0-9][0-9 ().-]*", text):
-        return None
-    digits = re.sub(r"\D", "", text)
-    local = re.sub(r"^0+", "", digits) if len(digits) > MIN_PHONE_TAIL + 3 else digits
-    return local if len(local) >= MIN_PHONE_TAIL else None
-
-
-def _page(query: Select[Row], order: Sequence[InstrumentedAttribute[Any]], cursor: str | None) -> Page[Row]:
-    """Cut one page out of a list by its rows' own values, so that deep pages cost no more than the first.
-
-    Args:
-        query: the list, without an order.
-        order: columns that make the order unique, the id last; newest first.
-        cursor: `<` (towards newer) or `>` (towards older) and the values of the row to start after.
-    """
-    backwards, values = _read_cursor(cursor, len(order))
-    if values:
-        place = tuple_(*(literal(value, column.type) for value, column in zip(values, order, strict=True)))
-        query = query.where(tuple_(*order) > place if backwards else tuple_(*order) < place)
-    query = query.order_by(*(column.asc() if backwards else column.desc() for column in order))
-    rows = list(db.session.scalars(query.limit(PAGE_SIZE + 1)))
-    more, rows = len(rows) > PAGE_SIZE, rows[:PAGE_SIZE]
-    if backwards:
-        rows.reverse()
-    has_newer, has_older = (more, True) if backwards else (bool(values), more)
-    return Page(
-        rows,
-        newer=_cursor("<", rows[0], order) if rows and has_newer else None,
-        older=_cursor(">", rows[-1], order) if rows and has_older else None,
-    )
-
-
-def _cursor(direction: str, row: object, order: Sequence[InstrumentedAttribute[Any]]) -> str:
-    values = (getattr(row, column.key) for column in order)
-    numbers = (v if isinstance(v, int) else (v - _EPOCH) // _MICROSECOND for v in values)
-    return direction + ".".join(str(number) for number in numbers)
-
-
-def _read_cursor(cursor: str | None, length: int) -> tuple[bool, list[int | datetime]]:
-    """Return whether a cursor points to newer rows, and its values; no values for nonsense."""
-    found = re.fullmatch(r"([<>])([0-9]{1,17}\.)?([0-9]{1,10})", cursor or "")
-    if not found or (found[2] is not None) != (length == 2) or int(found[3]) > _MAX_ID:
-        return False, []
-    number = int(found[3])
-    values: list[int | datetime] = [number]
-    if found[2]:
-        values.insert(0, _EPOCH + timedelta(microseconds=int(found[2][:-1])))
-    return found[1] == "<", values
+def _sorted(names: set[str | None]) -> list[str]:
+    readable = {clean_text(name, lead_filters.MAX_TEXT_LENGTH) for name in names if name}
+    return sorted(readable - {"", lead_filters.NONE}, key=str.casefold)

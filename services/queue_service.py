@@ -4,27 +4,26 @@ A lead is in the queue while it has a `chase_at` (chase_service). The order of t
 comes first, then what is due today, then what comes later.
 """
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, false, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, false, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, defer
 
 from models import Lead, db
 from models_catalogue import CatalogueSalesPerson
 from models_contact import Contact
-from services import chase_plan, chase_service, contact_service, lead_queries, same_buyer
+from services import chase_plan, chase_service, contact_service, keyset, lead_queries, same_buyer
+from services.clock import end_of_day, start_of_day
+from services.keyset import Order
 from services.statuses import ChaseStep
 
 PAGE_SIZE = 30
 MAX_COUNT = 1000  # counting further costs more than the number is worth
 NO_HANDLER = "-"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _HEAVY = (defer(Lead.news), defer(Lead.field_stamps), defer(Lead.manual_seen))
 
 
@@ -59,10 +58,10 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class QueuePage:
-    """One page of the queue; `older` leads on, None at the end."""
+    """One page of the queue; `next` leads on, None at the end."""
 
     cards: list[Card]
-    older: str | None
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +78,13 @@ def page(view: View, handlers: Collection[str] | None, cursor: str | None, now: 
     Args:
         view: what is to be chased, or what was put off.
         handlers: names of CS as ScaleV says them, `NO_HANDLER` for none; None for everybody's leads.
-        cursor: where another page's `older` pointed; None or nonsense for the first page.
+        cursor: where another page's `next` pointed; None or nonsense for the first page.
         now: the operation's one clock reading.
         zone: where a day begins.
     """
-    order = (_moment(view), Lead.id)
     query = select(Lead).where(*_in_view(view, now), *_of(handlers)).options(*_HEAVY)
-    after = _read_cursor(cursor)
-    if after:
-        place = tuple_(*(literal(value, column.type) for value, column in zip(after, order, strict=True)))
-        # The first condition says nothing new, but MariaDB finds a row's place in an index by single columns only.
-        query = query.where(order[0] >= after[0], tuple_(*order) > place)
-    leads = list(db.session.scalars(query.order_by(*order).limit(PAGE_SIZE + 1)))
-    more, leads = len(leads) > PAGE_SIZE, leads[:PAGE_SIZE]
-    last = leads[-1] if leads else None
-    return QueuePage(cards(leads, now, zone), _cursor(getattr(last, order[0].key), last.id) if last and more else None)
+    found = keyset.page(query, Order(Lead.id, _moment(view), descending=False), cursor, PAGE_SIZE)
+    return QueuePage(cards(found.rows, now, zone), found.next)
 
 
 def cards(leads: list[Lead], now: datetime, zone: ZoneInfo) -> list[Card]:
@@ -110,7 +101,7 @@ def cards(leads: list[Lead], now: datetime, zone: ZoneInfo) -> list[Card]:
             note=notes.get(lead.id),
             paid_lead_id=paid.get(lead.id),
             hold=(hold := lead_queries.hold_reason(lead)),
-            ends_soon=hold is None and lead.due_at < lead_queries.end_of_day(now, zone) + timedelta(days=1),
+            ends_soon=hold is None and lead.due_at < end_of_day(now, zone) + timedelta(days=1),
         )
         for lead in leads
     ]
@@ -118,7 +109,7 @@ def cards(leads: list[Lead], now: datetime, zone: ZoneInfo) -> list[Card]:
 
 def counts(handlers: Collection[str] | None, now: datetime, zone: ZoneInfo) -> Counts:
     """Return how many leads are to be chased until the day ends, and how many are put off."""
-    until_midnight = Lead.chase_at < lead_queries.end_of_day(now, zone)
+    until_midnight = Lead.chase_at < end_of_day(now, zone)
     return Counts(
         due=_count(*_in_view(View.QUEUE, now), until_midnight, *_of(handlers)),
         snoozed=_count(*_in_view(View.SNOOZED, now), *_of(handlers)),
@@ -163,21 +154,11 @@ def _of(handlers: Collection[str] | None) -> list[ColumnElement[bool]]:
 
 
 def _section(chase_at: datetime, now: datetime, zone: ZoneInfo) -> Section:
-    midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
-    if chase_at < midnight:
+    if chase_at < start_of_day(now.astimezone(zone).date(), zone):
         return Section.OVERDUE
-    return Section.TODAY if chase_at < lead_queries.end_of_day(now, zone) else Section.LATER
+    return Section.TODAY if chase_at < end_of_day(now, zone) else Section.LATER
 
 
 def _count(*where: ColumnElement[bool]) -> int:
     found = select(Lead.id).where(*where).limit(MAX_COUNT).subquery()
     return db.session.scalar(select(func.count()).select_from(found)) or 0
-
-
-def _cursor(at: datetime, lead_id: int) -> str:
-    return f"{(at - _EPOCH) // _MICROSECOND}.{lead_id}"
-
-
-def _read_cursor(cursor: str | None) -> tuple[datetime, int] | None:
-    found = re.fullmatch(r"([0-9]{1,16})\.([0-9]{1,9})", cursor or "")
-    return (_EPOCH + timedelta(microseconds=int(found[1])), int(found[2])) if found else None

@@ -24,6 +24,7 @@ DELIVER_SECONDS = 10
 PROCESS_SECONDS = 10
 IMPORT_SECONDS = 2
 LOOK_UP_SECONDS = 60
+BULK_SECONDS = 30
 RECONCILE_SECONDS = 30 * 60
 CATALOGUE_SECONDS = 10
 
@@ -50,6 +51,7 @@ class Scheduler:
         self._add("reconcile", self._job("reconcile"), RECONCILE_SECONDS)
         self._add("process-events", self._job("process-events"), PROCESS_SECONDS)
         self._add("look-up", self._job("look-up"), LOOK_UP_SECONDS)
+        self._add("bulk", self._job("bulk"), BULK_SECONDS)
         self._add("import", self._import, IMPORT_SECONDS)
         self._add("check-expired-leads", self._job("check-expired-leads"), self._check_seconds())
         self._add("deliver", self._job("deliver"), DELIVER_SECONDS)

@@ -79,6 +79,24 @@ class ContactKind(StrEnum):
     CALLED_OFF = "called_off"
 
 
+class BulkDeed(StrEnum):
+    """What can be done to many rows at once: to leads, to deliveries, to events."""
+
+    MOVE_FOLLOW_UP = "move_follow_up"
+    MOVE_CLOSING = "move_closing"
+    MOVE_NOT_CLOSING = "move_not_closing"
+    ARCHIVE = "archive"
+    RETRY_LEADS = "retry_leads"
+    RETRY_DELIVERIES = "retry"
+    REPLAY_EVENTS = "replay"
+
+
+class BulkStatus(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+
+
 class UserRole(StrEnum):
     ADMIN = "admin"
     CS = "cs"

@@ -98,13 +98,3 @@ def test_product_lists_are_listed() -> None:
     (row,) = exports.product_list_rows()
     assert list(row) == exports.PRODUCT_LIST_COLUMNS
     assert (row["name"], row["days"], row["not_closing"], row["active"]) == ("Madu", 3, "103", True)
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+62812", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\0=1"])
-def test_no_cell_is_a_formula(text: str) -> None:
-    assert exports.safe_cell(text) == f"'{text}"
-
-
-@pytest.mark.parametrize("value", ["Siti", "", None, 5, "a=b", "62812"])
-def test_other_cells_stay_as_they_are(value: object) -> None:
-    assert exports.safe_cell(value) == value
