@@ -66,7 +66,7 @@ def tab_counts(wanted: LeadFilter, now: datetime, zone: ZoneInfo) -> dict[Tab, i
 
 def count(wanted: LeadFilter, now: datetime, zone: ZoneInfo) -> int:
     """How many leads a filter lets through."""
-    query = _select(wanted, now, zone).with_only_columns(func.count()).order_by(None)
+    query = _select(wanted, now, zone).with_only_columns(func.count(Lead.id))
     return db.session.scalar(query) or 0
 
 

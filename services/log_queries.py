@@ -60,7 +60,7 @@ class Log(Generic[Row]):
 
     def count(self, wanted: Filter) -> int:
         """How many rows a filter lets through."""
-        return db.session.scalar(self._select(wanted).with_only_columns(func.count())) or 0
+        return db.session.scalar(self._select(wanted).with_only_columns(func.count(self._id))) or 0
 
     def counts(self) -> Counts:
         """How many rows there are of each kind."""

@@ -1,95 +1,80 @@
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from models import ArchiveReason, DeliveryStatus, EventStatus, Lead, LeadStatus
-from services import lead_queries
+from models import ArchiveReason, LeadStatus
+from services import lead_queries, log_queries
 from services.errors import NotFound
-from services.lead_queries import PAGE_SIZE, Tab
-from tests.builders import make_attempt, make_delivery, make_event, make_history, make_lead
+from services.lead_filters import LeadFilter, Sort, Tab
+from tests.builders import NOW, make_attempt, make_delivery, make_history, make_lead, make_product_list
 
-JAKARTA = ZoneInfo("Asia/Jakarta")
+WIB = ZoneInfo("Asia/Jakarta")
+ALL = LeadFilter()
 pytestmark = [pytest.mark.each_database, pytest.mark.usefixtures("app")]
 
 
-def _archived(now: datetime, **fields: object) -> Lead:
-    return make_lead(archived_at=now, archive_reason=ArchiveReason.SPAM, **fields)
+# --- Many leads ---
 
 
-def _names(tab: Tab | None = None, search: str = "") -> set[str | None]:
-    return {lead.name for lead in lead_queries.leads(tab, search).rows}
-
-
-# --- The list of leads ---
-
-
-def test_each_tab_shows_its_leads_and_all_shows_archived_ones_too(now: datetime) -> None:
+def test_tabs_count_what_a_filter_lets_through() -> None:
     for status in LeadStatus:
-        make_lead(name=status.value, status=status)
-    _archived(now, name="archived")
-    assert _names() == {"follow_up", "closing", "not_closing", "archived"}
-    assert all(_names(tab) == {tab.value} for tab in Tab)
-    assert lead_queries.tab_counts() == dict.fromkeys(Tab, 1)
+        make_lead(name="Wati", status=status)
+    make_lead(name="Siti", archived_at=NOW, archive_reason=ArchiveReason.SPAM)
+    make_lead(name="Siti", status=LeadStatus.CLOSING, archived_at=NOW, archive_reason=ArchiveReason.SPAM)
+    counts = {Tab.FOLLOW_UP: 1, Tab.CLOSING: 1, Tab.NOT_CLOSING: 1, Tab.ARCHIVED: 2}
+    assert lead_queries.tab_counts(ALL, NOW, WIB) == counts
+    assert lead_queries.tab_counts(LeadFilter(status=Tab.CLOSING), NOW, WIB) == counts
+    assert lead_queries.tab_counts(LeadFilter(q="Wati"), NOW, WIB) == {**counts, Tab.ARCHIVED: 0}
+
+
+def test_counts_of_a_filter_end_where_the_number_is_worth_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lead_queries, "MAX_COUNT", 2)
+    for _ in range(3):
+        make_lead(name="Budi")
+    assert lead_queries.tab_counts(LeadFilter(q="Budi"), NOW, WIB)[Tab.FOLLOW_UP] == 2
+    make_lead(name="Siti", email=None)
+    assert lead_queries.count(LeadFilter(q="Budi"), NOW, WIB) == 3
+    assert lead_queries.count(ALL, NOW, WIB) == 4
 
 
 @pytest.mark.parametrize(
-    "search",
-    ["Budi", "budi san", "SANTOSO", "bud@gm", "260802ABC", "260802abcdef", "0812-3456-7890", "+62 812", "567890"],
+    ("sort", "names"),
+    [(Sort.NEWEST, "bca"), (Sort.OLDEST, "acb"), (Sort.TOTAL, "abc"), (Sort.DUE, "cab")],
 )
-def test_a_lead_is_found_by_name_email_order_id_and_end_of_phone(search: str) -> None:
-    make_lead(name="Budi Santoso", email="bud@gmail.com", order_id="260802ABCDEF", phone="6281234567890")
-    make_lead(name="Siti", email="siti@yahoo.com", order_id="260803ZZZZZZ", phone="6285700001111")
-    expected = set() if search == "+62 812" else {"Budi Santoso"}  # the beginning of a phone number finds nothing
-    assert _names(search=search) == expected
+def test_a_list_a_file_and_a_deed_have_the_chosen_order(sort: Sort, names: str) -> None:
+    day = timedelta(days=1)
+    a = make_lead(name="a", ordered_at=NOW - 3 * day, gross_revenue=Decimal(300), due_at=NOW + 2 * day)
+    b = make_lead(name="b", ordered_at=NOW - 1 * day, gross_revenue=Decimal(200), due_at=NOW + 3 * day)
+    c = make_lead(name="c", ordered_at=NOW - 2 * day, gross_revenue=None, due_at=NOW + 1 * day)
+    wanted = LeadFilter(status=Tab.FOLLOW_UP, sort=sort)
+    ids = [{"a": a.id, "b": b.id, "c": c.id}[name] for name in names]
+    assert [lead.id for lead in lead_queries.leads(wanted, None, NOW, WIB).rows] == ids
+    assert lead_queries.lead_ids(wanted, 10, NOW, WIB) == ids
+    assert lead_queries.lead_ids(wanted, 2, NOW, WIB) == ids[:2]
 
 
-@pytest.mark.parametrize("search", ["%", "_", "\\", "' or 1=1 --", "\x00"])
-def test_odd_characters_in_a_search_mean_themselves(search: str) -> None:
-    make_lead(name="Budi")
-    assert _names(search=search) == ({"Budi"} if search == "\x00" else set())
+def test_the_leads_of_a_file_can_be_named() -> None:
+    first, second = make_lead(), make_lead(status=LeadStatus.CLOSING)
+    query = lead_queries.all_leads(LeadFilter(status=Tab.CLOSING), NOW, WIB, only=[first.id, second.id])
+    assert [lead.id for lead in lead_queries.db.session.scalars(query)] == [second.id]
 
 
-def test_a_search_stays_within_its_tab() -> None:
-    make_lead(name="Budi")
-    assert _names(Tab.CLOSING, "Budi") == set()
-    assert lead_queries.tab_counts("Budi") == {**dict.fromkeys(Tab, 0), Tab.FOLLOW_UP: 1}
-    assert not any(lead_queries.tab_counts("Siti").values())
+def test_some_leads_are_counted_by_tab() -> None:
+    ids = [make_lead().id, make_lead().id, make_lead(status=LeadStatus.CLOSING).id]
+    make_lead()
+    assert lead_queries.tabs_of(ids) == {Tab.FOLLOW_UP: 2, Tab.CLOSING: 1}
 
 
-def test_the_newest_order_comes_first_and_equal_moments_are_told_apart(now: datetime) -> None:
-    older = make_lead(ordered_at=now - timedelta(days=1))
-    first, second = make_lead(ordered_at=now), make_lead(ordered_at=now)
-    assert [lead.id for lead in lead_queries.leads().rows] == [second.id, first.id, older.id]
-
-
-def test_paging_there_and_back_shows_every_lead_once(now: datetime) -> None:
-    for number in range(2 * PAGE_SIZE + 1):
-        make_lead(ordered_at=now - timedelta(minutes=number // 3))
-    first = lead_queries.leads()
-    second = lead_queries.leads(cursor=first.older)
-    third = lead_queries.leads(cursor=second.older)
-    seen = [lead.id for page in (first, second, third) for lead in page.rows]
-    assert len(seen) == len(set(seen)) == 2 * PAGE_SIZE + 1
-    assert (first.newer, third.older) == (None, None)
-    back = lead_queries.leads(cursor=third.newer)
-    assert [lead.id for lead in back.rows] == [lead.id for lead in second.rows]
-    home = lead_queries.leads(cursor=back.newer)
-    assert [lead.id for lead in home.rows] == [lead.id for lead in first.rows]
-    assert home.newer is None
-
-
-def test_a_page_that_is_just_full_has_no_next_one() -> None:
-    for _ in range(PAGE_SIZE):
-        make_lead()
-    page = lead_queries.leads()
-    assert (len(page.rows), page.newer, page.older) == (PAGE_SIZE, None, None)
-
-
-@pytest.mark.parametrize("cursor", ["", "x", ">", ">1", ">1.2.3", ">1.99999999999", ">" + "9" * 30 + ".1", "<1.-1"])
-def test_a_nonsensical_cursor_means_the_first_page(cursor: str) -> None:
-    lead = make_lead()
-    assert [row.id for row in lead_queries.leads(cursor=cursor).rows] == [lead.id]
+def test_filters_offer_what_leads_have_and_what_is_chosen() -> None:
+    make_lead(store_name="Toko", handler_name="Sari", payment_method="cod")
+    make_lead(store_name="Toko", handler_name=None, payment_method=None)
+    number = make_product_list(name="Madu").id
+    choices = lead_queries.choices(replace(ALL, store="Lama", cs="-"))
+    assert (choices.stores, choices.handlers, choices.payment_methods) == (["Lama", "Toko"], ["Sari"], ["cod"])
+    assert choices.product_lists == {str(number): "Madu"}
 
 
 # --- One lead ---
@@ -104,7 +89,7 @@ def test_one_lead_comes_with_its_history_and_attempts() -> None:
 
 
 def test_a_lead_or_event_that_does_not_exist_is_not_found() -> None:
-    for find in (lead_queries.lead, lead_queries.event):
+    for find in (lead_queries.lead, log_queries.event):
         with pytest.raises(NotFound):
             find(1)
 
@@ -120,18 +105,3 @@ def test_a_lead_or_event_that_does_not_exist_is_not_found() -> None:
 )
 def test_what_holds_a_lead_is_what_the_rules_say(fields: dict[str, str], reason: str | None) -> None:
     assert lead_queries.hold_reason(make_lead(**fields)) == reason
-
-
-# --- Events and deliveries ---
-
-
-def test_events_and_deliveries_are_filtered_by_state_and_paged() -> None:
-    for _ in range(PAGE_SIZE + 1):
-        make_event(status=EventStatus.FAILED)
-    make_event(status=EventStatus.DEAD)
-    page = lead_queries.events(EventStatus.FAILED)
-    assert len(page.rows) == PAGE_SIZE
-    assert len(lead_queries.events(EventStatus.FAILED, page.older).rows) == 1
-    failed, _sent = make_delivery(status=DeliveryStatus.FAILED), make_delivery(status=DeliveryStatus.SENT)
-    assert [row.id for row in lead_queries.deliveries(DeliveryStatus.FAILED).rows] == [failed.id]
-    assert len(lead_queries.deliveries().rows) == 2

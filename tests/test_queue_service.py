@@ -73,9 +73,9 @@ def test_a_user_is_known_by_the_e_mail_that_scalev_lists() -> None:
 def test_pages_follow_each_other_without_gap_or_repeat_also_at_one_moment() -> None:
     made = [make_due(-HOUR).id for _ in range(PAGE_SIZE + 3)]
     first = page()
-    second = page(cursor=first.older)
+    second = page(cursor=first.next)
     assert ids(first) + ids(second) == made
-    assert first.older and second.older is None
+    assert first.next and second.next is None
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "1", "-1.2", "99999999999999999999.1", "1.99999999999"])
