@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint bench bench-import bench-dashboard screenshots translations
+.PHONY: help run test demo lint bench bench-import bench-leads bench-dashboard screenshots translations
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -31,6 +31,9 @@ screenshots: $(VENV)/.installed-dev  ## take the READMEs' pictures anew from the
 
 bench-import: $(VENV)/.installed-dev  ## how much memory an import of 20,000 orders takes; needs about ten minutes
 	@$(BIN)/python bench/import_memory.py
+
+bench-leads: $(VENV)/.installed-dev  ## how long the list takes over a million leads; needs about five minutes
+	@$(BIN)/python bench/leads.py
 
 bench-dashboard: $(VENV)/.installed-dev  ## how long the dashboard takes over 100,000 leads; needs about a minute
 	@$(BIN)/python bench/dashboard.py

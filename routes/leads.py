@@ -2,17 +2,7 @@
 
 import tempfile
 
-from flask import (
-    Blueprint,
-    Response,
-    flash,
-    redirect,
-    render_template,
-    request,
-    send_file,
-    stream_with_context,
-    url_for,
-)
+from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_login import current_user
@@ -26,7 +16,9 @@ from services.statuses import LeadStatus
 
 bp = declare(Blueprint("leads", __name__, url_prefix="/leads"), login_required)
 
-XLSX = "xlsx"
+CSV, XLSX = "csv", "xlsx"
+_WRITERS = {CSV: spreadsheets.write_csv, XLSX: spreadsheets.write_xlsx}
+_MIMETYPES = {CSV: "text/csv", XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
 
 @bp.get("")
@@ -50,16 +42,15 @@ def export() -> ResponseReturnValue:
     """Send the leads that the filters let through, or those that were ticked, as a file."""
     now, zone = context.now(), context.zone()
     query = lead_queries.all_leads(lead_filters.read(request.args), now, zone, only=ticked_ids())
-    rows = lead_files.rows(exports.leads(query))
-    name = f"leads-{now.astimezone(zone):%Y-%m-%d-%H%M}"
-    if request.args.get("format") == XLSX:
-        file = tempfile.TemporaryFile()
-        spreadsheets.write_xlsx(file, lead_files.heading(), rows, zone)
-        file.seek(0)
-        return send_file(file, as_attachment=True, download_name=f"{name}.xlsx")
-    parts = spreadsheets.csv_parts(lead_files.heading(), rows, zone)
-    headers = {"Content-Disposition": f"attachment; filename={name}.csv"}
-    return Response(stream_with_context(parts), mimetype="text/csv", headers=headers)
+    style = XLSX if request.args.get("format") == XLSX else CSV
+    file = tempfile.TemporaryFile()  # whole before it is sent: half a file would look like all of it
+    _WRITERS[style](file, lead_files.heading(), lead_files.rows(exports.leads(query)), zone)
+    file.seek(0)
+    name = f"leads-{now.astimezone(zone):%Y-%m-%d-%H%M}.{style}"
+    answer = send_file(file, _MIMETYPES[style], as_attachment=True, download_name=name)
+    answer.headers["Cache-Control"] = "no-store"
+    answer.call_on_close(file.close)
+    return answer
 
 
 @bp.post("/views")

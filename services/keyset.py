@@ -70,7 +70,7 @@ def page(query: Select[Any], order: Order, cursor: str | None, size: int = PAGE_
     return Page(
         rows,
         previous=_cursor("<", rows[0], order) if rows and has_previous else None,
-        next=_cursor(">", rows[-1], order) if rows and has_next else None,
+        next=cursor_after(rows[-1], order) if rows and has_next else None,
     )
 
 
@@ -111,6 +111,11 @@ def _beyond(column: InstrumentedAttribute[Any], order: Order, place: _Place) -> 
 def _sorting(order: Order, backwards: bool) -> list[ColumnElement[Any]]:
     keys = [order.id] if order.column is None else [order.column, order.id]
     return [key.asc() if backwards is order.descending else key.desc() for key in keys]
+
+
+def cursor_after(row: Any, order: Order) -> str:
+    """Return the cursor of the page that follows a row."""
+    return _cursor(">", row, order)
 
 
 def _cursor(direction: str, row: Any, order: Order) -> str:

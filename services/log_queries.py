@@ -69,8 +69,9 @@ class Log(Generic[Row]):
         return Counts({(status.value, reason): number for status, reason, number in rows})
 
     def values(self, name: str) -> list[str]:
-        """Return what a column holds."""
-        return sorted(value for value in db.session.scalars(select(self._column(name)).distinct()) if value)
+        """Return what a column holds and what can be asked for in an address."""
+        found = db.session.scalars(select(self._column(name)).distinct())
+        return sorted(value for value in found if value and value == clean_text(value, MAX_TEXT_LENGTH))
 
     @property
     def _id(self) -> Any:

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import IO
@@ -16,7 +16,7 @@ Cell = str | int | Decimal | datetime | None
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
 # Excel turns such texts into numbers: phone numbers and order ids would lose digits or be shown as 6,28E+12.
 _NUMBER_LIKE = re.compile(r"0[0-9]+|[0-9]{12,}|[0-9]+E[0-9]+", re.IGNORECASE)
-_BYTE_ORDER_MARK = "\ufeff"  # without it Excel takes UTF-8 for the old Windows code page
+_ENCODING = "utf-8-sig"  # without its mark Excel takes UTF-8 for the old Windows code page
 _MAX_CELL = 32_767
 _WIDEST, _NARROWEST = 40, 10
 
@@ -26,17 +26,20 @@ def safe_cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
-def csv_parts(heading: Sequence[str], rows: Iterable[Sequence[Cell]], zone: ZoneInfo) -> Iterator[str]:
-    """Yield a CSV file, row by row: with `;`, because in Indonesia the comma belongs to the numbers.
+def write_csv(file: IO[bytes], heading: Sequence[str], rows: Iterable[Sequence[Cell]], zone: ZoneInfo) -> None:
+    """Write a CSV file, row by row: with `;`, because in Indonesia the comma belongs to the numbers.
 
     Args:
+        file: where to.
         heading: the columns' names.
         rows: their cells.
         zone: which moments are written in.
     """
-    yield _BYTE_ORDER_MARK + _csv_line(heading)
-    for row in rows:
-        yield _csv_line([_as_text(cell, zone) for cell in row])
+    text = io.TextIOWrapper(file, _ENCODING, newline="")
+    writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
+    writer.writerow(heading)
+    writer.writerows([_as_text(cell, zone) for cell in row] for row in rows)
+    text.detach()  # writes the rest and leaves the file open
 
 
 def write_xlsx(file: IO[bytes], heading: Sequence[str], rows: Iterable[Sequence[Cell]], zone: ZoneInfo) -> None:
@@ -63,12 +66,6 @@ def write_xlsx(file: IO[bytes], heading: Sequence[str], rows: Iterable[Sequence[
         for column, cell in enumerate(row):
             _write_cell(sheet, number, column, cell, formats, zone)
     book.close()
-
-
-def _csv_line(cells: Sequence[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line, delimiter=";", lineterminator="\r\n").writerow(cells)
-    return line.getvalue()
 
 
 def _as_text(cell: Cell, zone: ZoneInfo) -> str:

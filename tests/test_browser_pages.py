@@ -20,9 +20,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PAGES = (
     "/", "/?days=90", "/attention/addresses", "/attention/payments", "/queue", "/queue?view=snoozed", "/leads",
-    "/leads?status=follow_up", "/deliveries", "/product-lists", "/product-lists/new", "/product-lists/try", "/events",
-    "/tools", "/imports", "/settings",
-    "/settings/texts",
+    "/leads?status=follow_up", "/leads?cod=no&due=7&sort=due", "/bulk/new?do=archive&scope=all",
+    "/bulk/new?do=export&scope=all", "/deliveries", "/deliveries?status=sent&role=closing", "/product-lists",
+    "/product-lists/new", "/product-lists/try", "/events", "/events?name=order.created", "/tools", "/imports",
+    "/settings", "/settings/texts",
 )  # fmt: skip
 DETAILS = ("/leads/{lead}", "/leads/{lead}/called-off", "/events/{event}", "/product-lists/{product_list}")
 LOOKS = [(PHONE, "light"), (PHONE, "dark"), (DESK, "light"), (DESK, "dark")]

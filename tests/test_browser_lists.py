@@ -1,0 +1,176 @@
+"""The lists in a real browser: filters without a reload, ticks, deeds on many, files; also without JavaScript."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import openpyxl
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from models import Delivery, DeliveryStatus, Lead, LeadStatus, db
+from routes import bulk
+from services import bulk_service
+from tests.browser import DESK, PHONE, OpenPage, log_in
+from tests.builders import PASSWORD, make_delivery, make_lead, make_user
+from tests.own_server import listening
+from tests.test_browser_pages import serious
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    # Flask-Compress leaves it to Python to close a static file that it compressed.
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+]
+
+EMAIL = "admin@example.com"
+
+
+@pytest.fixture
+def url(app: Flask) -> Iterator[str]:
+    make_user(EMAIL)
+    with listening(app) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def desk(url: str, open_page: OpenPage) -> Page:
+    return opened(open_page, url, size=DESK)
+
+
+def opened(open_page: OpenPage, url: str, **options: object) -> Page:
+    page = open_page(**options)
+    log_in(page, url, EMAIL, PASSWORD)
+    return page
+
+
+def closed() -> int:
+    db.session.rollback()
+    return db.session.query(Lead).where(Lead.status == LeadStatus.CLOSING).count()
+
+
+def test_a_filter_shows_its_leads_at_once_and_stands_in_the_address(url: str, desk: Page) -> None:
+    make_lead(name="Budi", handler_name="Sari")
+    make_lead(name="Siti")
+    desk.goto(f"{url}/leads")
+    desk.get_by_text("Filter dan urutan").click()
+    desk.get_by_label("CS", exact=True).select_option("Sari")
+    expect(desk.locator("[data-row]")).to_have_count(1)
+    desk.get_by_label("COD").select_option("no")
+    desk.wait_for_url("**/leads?cs=Sari&cod=no")
+    desk.reload()
+    expect(desk.locator("[data-row]")).to_have_count(1)
+    desk.get_by_role("link", name="CS: Sari").click()
+    expect(desk.locator("[data-row]")).to_have_count(2)
+
+
+def test_a_view_is_saved_and_comes_back_with_one_click(url: str, desk: Page) -> None:
+    make_lead(name="Budi", payment_method="cod")
+    make_lead(name="Siti")
+    desk.goto(f"{url}/leads?cod=yes")
+    desk.get_by_text("Simpan tampilan").click()
+    desk.get_by_label("Nama tampilan").fill("COD saja")
+    desk.get_by_role("button", name="Simpan", exact=True).click()
+    desk.goto(f"{url}/leads")
+    desk.get_by_role("link", name="COD saja").click()
+    expect(desk.locator("[data-row]")).to_have_count(1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_many_leads_are_moved_and_every_page_of_it_is_open_to_all(
+    url: str, open_page: OpenPage, size: dict[str, int], scheme: str
+) -> None:
+    page = opened(open_page, url, size=size, scheme=scheme, bypass_csp=True)
+    for _ in range(3):
+        make_lead()
+    make_lead(status=LeadStatus.CLOSING)
+    page.goto(f"{url}/leads?due=7&sort=due")
+    page.get_by_label("Pilih Budi").first.check()
+    if size is DESK:
+        page.get_by_label("Semua di halaman ini").check()
+        expect(page.locator("[data-ticked]")).to_have_text("3")
+    page.get_by_label("Tindakan").select_option("move_closing")
+    assert serious(page) == []
+    page.get_by_role("button", name="Semua yang cocok: 3").click()
+    expect(page.locator("h1")).to_have_text("Pindahkan ke Closing")
+    assert serious(page) == []
+    assert closed() == 1
+    page.get_by_role("button", name="Pindahkan ke Closing").click()
+    page.get_by_text("3 berhasil.").wait_for()
+    assert serious(page) == []
+    assert closed() == 4
+
+
+def test_the_bar_moves_while_a_deed_runs_and_it_can_be_stopped(
+    url: str, desk: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_service, "_BATCH", 1)
+    monkeypatch.setattr(bulk, "_STEP_SECONDS", 0.05)
+    for _ in range(200):
+        make_lead()
+    desk.goto(f"{url}/bulk/new?do=archive&scope=all")
+    desk.get_by_role("button", name="Arsipkan").click()
+    seen = {desk.locator("progress").get_attribute("value")}
+    for _ in range(3):
+        desk.wait_for_timeout(300)
+        seen.add(desk.locator("progress").get_attribute("value"))
+    assert len(seen) > 2, seen
+    desk.get_by_role("button", name="Hentikan").click()
+    desk.get_by_text("Dihentikan").wait_for()
+
+
+def test_on_a_phone_the_tools_for_many_appear_with_the_first_tick(url: str, open_page: OpenPage) -> None:
+    phone = opened(open_page, url, size=PHONE)
+    make_lead(name="Budi")
+    phone.goto(f"{url}/leads")
+    expect(phone.locator("#bulk")).to_be_hidden()
+    box = phone.get_by_label("Pilih Budi")
+    target = phone.locator(".tick-cell").bounding_box()
+    assert target is not None and min(target["width"], target["height"]) >= 44
+    box.check()
+    expect(phone.locator("#bulk")).to_be_visible()
+
+
+def test_everything_works_without_javascript(url: str, open_page: OpenPage) -> None:
+    page = opened(open_page, url, size=PHONE, java_script_enabled=False)
+    make_lead(name="Budi", payment_method="cod")
+    make_lead(name="Siti")
+    page.goto(f"{url}/leads")
+    page.get_by_text("Filter dan urutan").click()
+    page.get_by_label("COD").select_option("yes")
+    page.get_by_role("button", name="Tampilkan").click()
+    expect(page.locator("[data-row]")).to_have_count(1)
+    page.get_by_label("Pilih Budi").check()
+    page.get_by_label("Tindakan").select_option("move_closing")
+    page.get_by_role("button", name="Yang dicentang").click()
+    page.get_by_role("button", name="Pindahkan ke Closing").click()
+    page.get_by_text("1 berhasil.").wait_for()
+    assert closed() == 1
+
+
+def test_a_file_is_fetched_after_its_number_was_shown(url: str, desk: Page, tmp_path: Path) -> None:
+    make_lead(name="Budi", payment_method="cod")
+    make_lead(name="Siti")
+    desk.goto(f"{url}/leads?cod=yes")
+    desk.get_by_label("Tindakan").select_option("export")
+    desk.get_by_role("button", name="Semua yang cocok: 1").click()
+    with desk.expect_download() as fetched:
+        desk.get_by_role("link", name="Excel (XLSX)").click()
+    fetched.value.save_as(tmp_path / "leads.xlsx")
+    rows = list(openpyxl.load_workbook(tmp_path / "leads.xlsx").active.iter_rows(values_only=True))
+    assert [row[2] for row in rows] == ["Nama", "Budi"]
+
+
+def test_failed_deliveries_of_one_reason_are_sent_again(url: str, desk: Page) -> None:
+    delivery_id = make_delivery(status=DeliveryStatus.FAILED, reason="gave_up").id
+    make_delivery(status=DeliveryStatus.FAILED, reason="refused_list")
+    desk.goto(f"{url}/deliveries?status=failed")
+    desk.get_by_label("Alasan").select_option("gave_up")
+    desk.wait_for_url("**/deliveries?status=failed&reason=gave_up")
+    expect(desk.locator("[data-row]")).to_have_count(1)
+    desk.get_by_role("button", name="Semua yang cocok: 1").click()
+    desk.get_by_role("button", name="Kirim ulang").click()
+    desk.get_by_text("1 berhasil.").wait_for()
+    db.session.rollback()
+    assert db.session.get_one(Delivery, delivery_id).status is DeliveryStatus.PENDING
