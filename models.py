@@ -134,6 +134,11 @@ class Lead(Model):
         Index("ix_leads_payment_status_archived_at_status", "payment_status", "archived_at", "status"),
         Index("ix_leads_ordered_at_id", "ordered_at", "id"),
         Index("ix_leads_status_ordered_at_id", "status", "ordered_at", "id"),
+        # What the leads page filters by.
+        *(
+            Index(f"ix_leads_{name}_ordered_at_id", name, "ordered_at", "id")
+            for name in ("product_list_id", "store_name", "handler_name", "payment_method")
+        ),
         Index("ix_leads_gross_revenue_id", "gross_revenue", "id"),
         Index("ix_leads_status_gross_revenue_id", "status", "gross_revenue", "id"),
         Index("ix_leads_chase_at_id", "chase_at", "id"),
@@ -144,7 +149,7 @@ class Lead(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     order_id: Mapped[str] = mapped_column(key_string(64), unique=True)
     scalev_id: Mapped[str | None] = mapped_column(key_string(64))
-    product_list_id: Mapped[int | None] = mapped_column(ForeignKey("product_lists.id", ondelete="SET NULL"), index=True)
+    product_list_id: Mapped[int | None] = mapped_column(ForeignKey("product_lists.id", ondelete="SET NULL"))
 
     status: Mapped[LeadStatus] = mapped_column(words(LeadStatus))
     status_changed_at: Mapped[datetime]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,10 @@ def main() -> int:
 def fill(leads: int) -> None:
     """Write leads as a shop of half a year has them: of eight CS and thirty products, a third of them paid."""
     product_list = builders.make_product_list()
-    rows = list(made_up(leads, product_list.id, utc_now()))
-    for first in range(0, leads, BATCH):
+    rows = made_up(leads, product_list.id, utc_now())
+    while batch := list(islice(rows, BATCH)):
         with transaction() as session:
-            session.execute(insert(Lead), rows[first : first + BATCH])
+            session.execute(insert(Lead), batch)
 
 
 def made_up(leads: int, product_list_id: int, now: datetime) -> Iterator[dict[str, Any]]:

@@ -59,9 +59,14 @@ def lead_ids(wanted: LeadFilter, limit: int, now: datetime, zone: ZoneInfo) -> l
 
 def tab_counts(wanted: LeadFilter, now: datetime, zone: ZoneInfo) -> dict[Tab, int]:
     """How many leads each list of the leads page holds; up to `MAX_COUNT` in each when something is looked for."""
-    if wanted.is_narrowed:
-        return {tab: _count_some(replace(wanted, status=tab), now, zone) for tab in Tab}
-    return {**dict.fromkeys(Tab, 0), **_counts()}
+    if not wanted.is_narrowed:
+        return _all_counts()
+    found = _select(replace(wanted, status=None), now, zone).with_only_columns(Lead.id).limit(MAX_COUNT)
+    counts = _counts(Lead.id.in_(select(found.subquery().c.id)))
+    if counts.total() < MAX_COUNT:
+        return {tab: counts[tab] for tab in Tab}
+    # There are many: then those of one tab are found soon, while those of all tabs took too many of one to tell.
+    return {tab: _count_some(replace(wanted, status=tab), now, zone) for tab in Tab}
 
 
 def count(wanted: LeadFilter, now: datetime, zone: ZoneInfo) -> int:
@@ -72,11 +77,12 @@ def count(wanted: LeadFilter, now: datetime, zone: ZoneInfo) -> int:
 
 def choices(wanted: LeadFilter) -> Choices:
     """Return what the filters offer: what ScaleV lists, what the newest leads have, and what is chosen already."""
-    newest = select(Lead.store_name, Lead.handler_name, Lead.payment_method).order_by(Lead.ordered_at.desc())
+    columns = (Lead.store_name, Lead.handler_name, Lead.payment_method)
+    newest = select(*columns).order_by(Lead.ordered_at.desc(), Lead.id.desc()).limit(_NEWEST).subquery()
     stores: set[str | None] = {wanted.store}
     handlers: set[str | None] = {wanted.cs}
     methods: set[str | None] = {wanted.payment}
-    for store, handler, method in db.session.execute(newest.limit(_NEWEST)):
+    for store, handler, method in db.session.execute(select(newest).distinct()):
         stores.add(store)
         handlers.add(handler)
         methods.add(method)
@@ -125,6 +131,14 @@ def tabs_of(lead_ids: Iterable[int]) -> Counter[Tab]:
 
 def _select(wanted: LeadFilter, now: datetime, zone: ZoneInfo) -> Select[Lead]:
     return select(Lead).where(*lead_filters.conditions(wanted, now, zone))
+
+
+def _all_counts() -> dict[Tab, int]:
+    """Count all leads, in the form for which an index holds all that is asked (a tenth of the time of `_counts`)."""
+    by_status = select(Lead.status, func.count()).where(Lead.archived_at.is_(None)).group_by(Lead.status)
+    counts = {Tab(status.value): number for status, number in db.session.execute(by_status)}
+    archived = db.session.scalar(select(func.count(Lead.id)).where(Lead.archived_at.is_not(None)))
+    return {**dict.fromkeys(Tab, 0), **counts, Tab.ARCHIVED: archived or 0}
 
 
 def _counts(*where: ColumnElement[bool]) -> Counter[Tab]:

@@ -50,11 +50,20 @@ def upgrade():
 
     with op.batch_alter_table("leads", schema=None) as batch_op:
         batch_op.create_index("ix_leads_gross_revenue_id", ["gross_revenue", "id"], unique=False)
+        batch_op.create_index("ix_leads_handler_name_ordered_at_id", ["handler_name", "ordered_at", "id"], unique=False)
+        batch_op.create_index(
+            "ix_leads_payment_method_ordered_at_id", ["payment_method", "ordered_at", "id"], unique=False
+        )
+        batch_op.create_index(
+            "ix_leads_product_list_id_ordered_at_id", ["product_list_id", "ordered_at", "id"], unique=False
+        )
         batch_op.create_index("ix_leads_status_gross_revenue_id", ["status", "gross_revenue", "id"], unique=False)
+        batch_op.create_index("ix_leads_store_name_ordered_at_id", ["store_name", "ordered_at", "id"], unique=False)
+        # After its successor is there: MariaDB wants an index for the foreign key at any moment.
+        batch_op.drop_index(batch_op.f("ix_leads_product_list_id"))
 
     with op.batch_alter_table("webhook_events", schema=None) as batch_op:
         batch_op.create_index("ix_webhook_events_status_reason", ["status", "reason"], unique=False)
-
 
 
 def downgrade():
@@ -62,7 +71,12 @@ def downgrade():
         batch_op.drop_index("ix_webhook_events_status_reason")
 
     with op.batch_alter_table("leads", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_leads_product_list_id"), ["product_list_id"], unique=False)
+        batch_op.drop_index("ix_leads_store_name_ordered_at_id")
         batch_op.drop_index("ix_leads_status_gross_revenue_id")
+        batch_op.drop_index("ix_leads_product_list_id_ordered_at_id")
+        batch_op.drop_index("ix_leads_payment_method_ordered_at_id")
+        batch_op.drop_index("ix_leads_handler_name_ordered_at_id")
         batch_op.drop_index("ix_leads_gross_revenue_id")
 
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
