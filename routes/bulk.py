@@ -12,7 +12,7 @@ from flask_login import current_user
 from models import DeliveryStatus
 from models_lists import BulkRun
 from routes import context, wording
-from routes.guards import declare, login_required, safe_path
+from routes.guards import declare, login_required, only_admins, safe_path
 from routes.paging import flashed_refusal, ticked_ids
 from services import bulk_service, lead_filters, lead_queries
 from services.bulk_service import MAX_ROWS
@@ -37,6 +37,7 @@ _NOT_CARRIED = {"csrf_token", "count", "note"}
 def new() -> ResponseReturnValue:
     """Show what would be done, and to how many."""
     if request.args.get("do") == EXPORT:
+        only_admins()
         return _preview_export()
     return _preview(_deed())
 
@@ -86,8 +87,8 @@ def _deed() -> BulkDeed:
         deed = BulkDeed(request.values.get("do", ""))
     except ValueError:
         abort(400)
-    if deed in _ADMIN_DEEDS and not current_user.is_admin:
-        abort(403)
+    if deed in _ADMIN_DEEDS:
+        only_admins()
     return deed
 
 

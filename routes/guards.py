@@ -39,9 +39,15 @@ def login_required() -> ResponseReturnValue | None:
 def admin_required() -> ResponseReturnValue | None:
     """Let admins in; a CS gets the page that says so."""
     refusal = login_required()
-    if refusal is None and not current_user.is_admin:
-        abort(403)
+    if refusal is None:
+        only_admins()
     return refusal
+
+
+def only_admins() -> None:
+    """Show a CS the page that says that this is not for them."""
+    if not current_user.is_admin:
+        abort(403)
 
 
 def safe_path(text: str | None, default: str) -> str:

@@ -9,7 +9,7 @@ from flask_login import current_user
 
 from routes import context, filter_labels, lead_files, lead_page
 from routes.forms import ARCHIVE, MoveForm
-from routes.guards import declare, login_required, safe_path
+from routes.guards import declare, login_required, only_admins, safe_path
 from routes.paging import flashed_refusal, ticked_ids
 from services import exports, lead_filters, lead_queries, lead_service, spreadsheets, view_service
 from services.statuses import LeadStatus
@@ -39,7 +39,9 @@ def index() -> ResponseReturnValue:
 
 @bp.get("/export")
 def export() -> ResponseReturnValue:
-    """Send the leads that the filters let through, or those that were ticked, as a file."""
+    """Send the leads that the filters let through, or those that were ticked, as a file; a shop's whole address book
+    is for admins."""
+    only_admins()
     now, zone = context.now(), context.zone()
     query = lead_queries.all_leads(lead_filters.read(request.args), now, zone, only=ticked_ids())
     style = XLSX if request.args.get("format") == XLSX else CSV

@@ -139,6 +139,14 @@ def test_the_number_is_shown_before_a_file_is_fetched(admin_pages: PageClient) -
     assert "1 lead" in page.text and f"/leads/export?format=xlsx&id={lead_id}" in page.links
 
 
+def test_a_cs_fetches_no_files(pages: PageClient) -> None:
+    pages.log_in(make_user("sari@example.com", UserRole.CS).email, PASSWORD)
+    make_lead()
+    assert "export" not in pages.get("/leads").html
+    for url in ("/leads/export?format=csv", "/bulk/new?do=export&scope=all"):
+        pages.get(url, status=403)
+
+
 def test_a_file_has_a_name_and_is_not_kept_by_anybody(admin_pages: PageClient) -> None:
     for style, mimetype in (
         ("csv", "text/csv"),
