@@ -139,6 +139,7 @@ class Lead(Model):
             Index(f"ix_leads_{name}_ordered_at_id", name, "ordered_at", "id")
             for name in ("product_list_id", "store_name", "handler_name", "payment_method")
         ),
+        Index("ix_leads_search", "name", "email", "order_id", "phone"),
         Index("ix_leads_gross_revenue_id", "gross_revenue", "id"),
         Index("ix_leads_status_gross_revenue_id", "status", "gross_revenue", "id"),
         Index("ix_leads_chase_at_id", "chase_at", "id"),

@@ -23,7 +23,7 @@ _MIMETYPES = {CSV: "text/csv", XLSX: "application/vnd.openxmlformats-officedocum
 
 @bp.get("")
 def index() -> ResponseReturnValue:
-    wanted, now, zone = lead_filters.read(request.args), context.now(), context.zone()
+    wanted, now, zone = lead_queries.find_few(lead_filters.read(request.args)), context.now(), context.zone()
     choices = lead_queries.choices(wanted)
     return render_template(
         "leads.html",

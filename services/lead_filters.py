@@ -80,6 +80,7 @@ class LeadFilter:
     delivery: DeliveryStatus | None = None
     due: DueWithin | None = None
     sort: Sort = Sort.NEWEST
+    found: tuple[int, ...] | None = None  # what `q` finds, once that is known to be few; never in an address
 
     @property
     def is_narrowed(self) -> bool:
@@ -95,7 +96,8 @@ class LeadFilter:
     def args(self, **changes: Any) -> dict[str, str]:
         """Return the filter as it stands in an address, with some fields changed; what asks for nothing is left out."""
         changed = replace(self, **changes)
-        texts = {field.name: _as_text(getattr(changed, field.name)) for field in fields(changed)}
+        names = [field.name for field in fields(changed) if field.name != "found"]
+        texts = {name: _as_text(getattr(changed, name)) for name in names}
         return {name: text for name, text in texts.items() if text and (name, text) != ("sort", Sort.NEWEST)}
 
 
@@ -105,7 +107,9 @@ def read(args: Mapping[str, str]) -> LeadFilter:
         status=_word(Tab, args.get("status")),
         q=clean_text(args.get("q"), MAX_SEARCH_LENGTH),
         product_list=_product_list(args.get("product_list")),
-        **{name: clean_text(args.get(name), MAX_TEXT_LENGTH) for name in ("store", "cs", "payment")},
+        store=clean_text(args.get("store"), MAX_TEXT_LENGTH),
+        cs=clean_text(args.get("cs"), MAX_TEXT_LENGTH),
+        payment=clean_text(args.get("payment"), MAX_TEXT_LENGTH),
         since=_day(args.get("since")),
         until=_day(args.get("until")),
         cod=_word(Answer, args.get("cod")),
@@ -126,7 +130,7 @@ def conditions(wanted: LeadFilter, now: datetime, zone: ZoneInfo) -> list[Column
     """
     found = [
         *_in_tab(wanted.status),
-        *_matches(wanted.q),
+        *(matches(wanted.q) if wanted.found is None else [Lead.id.in_(wanted.found)]),
         *_named(Lead.store_name, wanted.store),
         *_named(Lead.handler_name, wanted.cs),
         *_of_product_list(wanted.product_list),
@@ -154,7 +158,8 @@ def _in_tab(tab: Tab | None) -> list[ColumnElement[bool]]:
     return [Lead.status == LeadStatus(tab.value), Lead.archived_at.is_(None)]
 
 
-def _matches(search: str) -> list[ColumnElement[bool]]:
+def matches(search: str) -> list[ColumnElement[bool]]:
+    """Return what a lead must fulfil to be found by a text; an index holds all that is asked (ix_leads_search)."""
     if not search:
         return []
     found = [

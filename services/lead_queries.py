@@ -18,6 +18,7 @@ from services.lead_filters import LeadFilter, Tab
 from services.order_news import OrderState
 
 MAX_COUNT = 10_000  # counting further costs more than the number is worth
+_FEW = 1_000
 _NEWEST = 2_000  # where the stores, CS and payment methods that one can choose are looked for
 _HEAVY = (defer(Lead.news), defer(Lead.field_stamps), defer(Lead.manual_seen))
 
@@ -30,6 +31,18 @@ class Choices:
     stores: list[str]
     handlers: list[str]
     payment_methods: list[str]
+
+
+def find_few(wanted: LeadFilter) -> LeadFilter:
+    """Return the filter with the leads that its text finds, if these are few.
+
+    A text that few leads have is looked for in all of them, which is to be done once for a page; of a text that many
+    have, a page's worth is found soon.
+    """
+    if not wanted.q:
+        return wanted
+    found = db.session.scalars(select(Lead.id).where(*lead_filters.matches(wanted.q)).limit(_FEW + 1)).all()
+    return wanted if len(found) > _FEW else replace(wanted, found=tuple(found))
 
 
 def leads(wanted: LeadFilter, cursor: str | None, now: datetime, zone: ZoneInfo) -> Page[Lead]:

@@ -30,6 +30,21 @@ def test_tabs_count_what_a_filter_lets_through() -> None:
     assert lead_queries.tab_counts(LeadFilter(q="Wati"), NOW, WIB) == {**counts, Tab.ARCHIVED: 0}
 
 
+def test_a_text_that_few_leads_have_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lead_queries, "_FEW", 1)
+    wati, closed = make_lead(name="Wati"), make_lead(name="Siti", status=LeadStatus.CLOSING)
+    make_lead(name="Siti")
+    few = lead_queries.find_few(LeadFilter(q="wati"))
+    assert few.found == (wati.id,) and "found" not in few.args()
+    assert lead_queries.find_few(LeadFilter(q="nobody")).found == ()
+    many = lead_queries.find_few(LeadFilter(q="siti", status=Tab.CLOSING))
+    assert many.found is None
+    shown = [lead_queries.leads(wanted, None, NOW, WIB).rows for wanted in (few, many)]
+    assert [[lead.id for lead in rows] for rows in shown] == [[wati.id], [closed.id]]
+    assert lead_queries.tab_counts(few, NOW, WIB)[Tab.FOLLOW_UP] == 1
+    assert lead_queries.find_few(ALL) == ALL
+
+
 def test_counts_of_a_filter_end_where_the_number_is_worth_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lead_queries, "MAX_COUNT", 2)
     for _ in range(3):

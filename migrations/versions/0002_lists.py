@@ -57,6 +57,7 @@ def upgrade():
         batch_op.create_index(
             "ix_leads_product_list_id_ordered_at_id", ["product_list_id", "ordered_at", "id"], unique=False
         )
+        batch_op.create_index("ix_leads_search", ["name", "email", "order_id", "phone"], unique=False)
         batch_op.create_index("ix_leads_status_gross_revenue_id", ["status", "gross_revenue", "id"], unique=False)
         batch_op.create_index("ix_leads_store_name_ordered_at_id", ["store_name", "ordered_at", "id"], unique=False)
         # After its successor is there: MariaDB wants an index for the foreign key at any moment.
@@ -74,6 +75,7 @@ def downgrade():
         batch_op.create_index(batch_op.f("ix_leads_product_list_id"), ["product_list_id"], unique=False)
         batch_op.drop_index("ix_leads_store_name_ordered_at_id")
         batch_op.drop_index("ix_leads_status_gross_revenue_id")
+        batch_op.drop_index("ix_leads_search")
         batch_op.drop_index("ix_leads_product_list_id_ordered_at_id")
         batch_op.drop_index("ix_leads_payment_method_ordered_at_id")
         batch_op.drop_index("ix_leads_handler_name_ordered_at_id")
