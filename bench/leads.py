@@ -24,7 +24,7 @@ from services.lead_filters import LeadFilter, Sort, Tab  # noqa: E402
 from tests import builders  # noqa: E402
 
 LEADS = 1_000_000
-LIMIT_MS = 300.0
+LIMIT_MS = 400.0
 RATIO_LIMIT = 2.0
 LISTS = {
     "all, newest first": LeadFilter(),

@@ -8,6 +8,7 @@ import openpyxl
 import pytest
 
 from models import ArchiveReason, LeadStatus, UserRole
+from services import lead_queries
 from tests.builders import NOW, PASSWORD, make_lead, make_product_list, make_user
 from tests.page_client import PageClient
 
@@ -57,6 +58,18 @@ def test_paging_and_tabs_keep_the_filters(admin_pages: PageClient) -> None:
 def test_nonsense_in_the_address_shows_the_list(admin_pages: PageClient, query: str) -> None:
     make_lead(name="Budi")
     assert "Budi" in admin_pages.get(f"/leads?{query}").text
+
+
+def test_where_very_many_match_only_what_is_shown_has_a_number(
+    admin_pages: PageClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lead_queries, "MAX_COUNT", 2)
+    for _ in range(3):
+        make_lead(payment_method="cod")
+    text = admin_pages.get("/leads?cod=yes&status=closing").text
+    assert "Semua 2+ Follow Up Closing 0 Tidak Closing Diarsipkan" in text
+    assert "Semua yang cocok: 2+" in admin_pages.get("/leads?cod=yes").text
+    assert "3 lead" in admin_pages.get("/bulk/new?do=archive&scope=all&cod=yes").text
 
 
 def test_a_list_that_holds_nothing_says_how_to_see_more(admin_pages: PageClient) -> None:

@@ -24,10 +24,10 @@ def test_tabs_count_what_a_filter_lets_through() -> None:
         make_lead(name="Wati", status=status)
     make_lead(name="Siti", archived_at=NOW, archive_reason=ArchiveReason.SPAM)
     make_lead(name="Siti", status=LeadStatus.CLOSING, archived_at=NOW, archive_reason=ArchiveReason.SPAM)
-    counts = {Tab.FOLLOW_UP: 1, Tab.CLOSING: 1, Tab.NOT_CLOSING: 1, Tab.ARCHIVED: 2}
+    counts = {None: 5, Tab.FOLLOW_UP: 1, Tab.CLOSING: 1, Tab.NOT_CLOSING: 1, Tab.ARCHIVED: 2}
     assert lead_queries.tab_counts(ALL, NOW, WIB) == counts
     assert lead_queries.tab_counts(LeadFilter(status=Tab.CLOSING), NOW, WIB) == counts
-    assert lead_queries.tab_counts(LeadFilter(q="Wati"), NOW, WIB) == {**counts, Tab.ARCHIVED: 0}
+    assert lead_queries.tab_counts(LeadFilter(q="Wati"), NOW, WIB) == {**counts, None: 3, Tab.ARCHIVED: 0}
 
 
 def test_a_text_that_few_leads_have_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,10 @@ def test_counts_of_a_filter_end_where_the_number_is_worth_no_more(monkeypatch: p
     monkeypatch.setattr(lead_queries, "MAX_COUNT", 2)
     for _ in range(3):
         make_lead(name="Budi")
-    assert lead_queries.tab_counts(LeadFilter(q="Budi"), NOW, WIB)[Tab.FOLLOW_UP] == 2
+    budi = LeadFilter(q="Budi")
+    assert lead_queries.tab_counts(budi, NOW, WIB) == {None: 2}
+    closed = replace(budi, status=Tab.CLOSING)
+    assert lead_queries.tab_counts(closed, NOW, WIB) == {None: 2, Tab.CLOSING: 0}
     make_lead(name="Siti", email=None)
     assert lead_queries.count(LeadFilter(q="Budi"), NOW, WIB) == 3
     assert lead_queries.count(ALL, NOW, WIB) == 4
