@@ -393,23 +393,3 @@ class Heartbeat(Model):
     succeeded_at: Mapped[datetime | None]
     summary: Mapped[str | None] = mapped_column(String(500))
     error: Mapped[str | None] = mapped_column(String(500))
-
-
-class OrderImport(Model):
-    """One import of past orders, asked for by a person: its range, how far it is, and how it ended."""
-
-    __tablename__ = "order_imports"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    since: Mapped[datetime]
-    until: Mapped[datetime]
-    transfer_unpaid: Mapped[bool] = mapped_column(default=False)  # whether old unpaid orders are also added to lists
-    cursor: Mapped[str | None] = mapped_column(String(1000))
-    seen: Mapped[int] = mapped_column(default=0)
-    recorded: Mapped[int] = mapped_column(default=0)
-    reached: Mapped[datetime | None]  # the oldest order seen so far; ScaleV lists the newest first
-    status: Mapped[str] = mapped_column(String(20))  # running, done, cancelled or failed
-    problem: Mapped[str | None] = mapped_column(String(500))
-    actor: Mapped[str] = mapped_column(String(254))
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]

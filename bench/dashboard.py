@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -41,6 +42,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--leads", type=int, default=LEADS)
     leads = parser.parse_args().leads
+    with shop(leads) as client:
+        return report(leads, {name: measure(client, url) for name, url in PERIODS.items()})
+
+
+@contextmanager
+def shop(leads: int) -> Iterator[FlaskClient]:
+    """A program with so many leads, and somebody who is logged in."""
     with tempfile.TemporaryDirectory() as folder:
         app = create_app(Config(instance_path=Path(folder), secret_key="bench"))
         with app.app_context():
@@ -49,7 +57,7 @@ def main() -> int:
             email = builders.make_user().email
         client = app.test_client()
         log_in(client, email)
-        return report(leads, {name: measure(client, url) for name, url in PERIODS.items()})
+        yield client
 
 
 def fill(leads: int) -> None:

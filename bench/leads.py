@@ -5,23 +5,18 @@ Prints one table and ends with 1 when a limit is broken. See bench/README.md.
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 from urllib.parse import urlencode
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, only bench/ itself would be found
 
-import flask_migrate  # noqa: E402
-from dashboard import fill, log_in, measure  # noqa: E402
+from dashboard import measure, shop  # noqa: E402
 
-from app import create_app  # noqa: E402
-from config import Config  # noqa: E402
 from models import db  # noqa: E402
 from services import keyset, lead_queries, settings_service  # noqa: E402
 from services.clock import utc_now  # noqa: E402
 from services.lead_filters import LeadFilter, Sort, Tab  # noqa: E402
-from tests import builders  # noqa: E402
 
 LEADS = 1_000_000
 LIMIT_MS = 400.0
@@ -47,15 +42,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--leads", type=int, default=LEADS)
     leads = parser.parse_args().leads
-    with tempfile.TemporaryDirectory() as folder:
-        app = create_app(Config(instance_path=Path(folder), secret_key="bench"))
-        with app.app_context():
-            flask_migrate.upgrade()
-            fill(leads)
-            email = builders.make_user().email
+    with shop(leads) as client:
+        with client.application.app_context():
             deep = {name: deep_cursor(wanted) for name, wanted in LISTS.items()}
-        client = app.test_client()
-        log_in(client, email)
         lists = {
             name: (measure(client, url(wanted)), measure(client, url(wanted, deep[name])))
             for name, wanted in LISTS.items()

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 import models  # noqa: F401 (the tables, for --autogenerate)
 import models_catalogue  # noqa: F401
 import models_contact  # noqa: F401
-import models_lists  # noqa: F401
+import models_people  # noqa: F401
 from database import db, writing
 
 

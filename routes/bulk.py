@@ -10,7 +10,7 @@ from flask_babel import gettext
 from flask_login import current_user
 
 from models import DeliveryStatus
-from models_lists import BulkRun
+from models_people import BulkRun
 from routes import context, wording
 from routes.guards import declare, login_required, only_admins, safe_path
 from routes.paging import flashed_refusal, ticked_ids

@@ -13,7 +13,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from wtforms import BooleanField, DateField
 from wtforms.validators import InputRequired
 
-from models import OrderImport
+from models_people import OrderImport
 from routes import context, wording
 from routes.guards import admin_required, declare
 from routes.paging import flashed_refusal

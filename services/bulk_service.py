@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from models import Delivery, LeadStatus, db, transaction
-from models_lists import BulkRun
+from models_people import BulkRun
 from services import delivery_service, event_service, lead_service
 from services.clock import utc_now
 from services.contacts import clean_text

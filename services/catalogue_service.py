@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Table, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Table, bindparam, exists, insert, or_, select, update
 from sqlalchemy.orm import selectinload
 
 from database import Model
@@ -352,22 +352,8 @@ def label_for(product_id: str) -> Label | None:
     product = _product(product_id)
     if product is not None:
         return Label(product.name, product.missing_since)
-    variants = sorted(_covered_variants(product_id, None), key=lambda row: row.missing_since is not None)
+    variants = sorted(_named_variants(product_id), key=lambda row: row.missing_since is not None)
     return Label(variants[0].name, variants[0].missing_since) if variants else None
-
-
-def ids_for(product_id: str) -> frozenset[str]:
-    """Return all ids and SKUs by which an order line may name what a product list's product id stands for.
-
-    A product's id or uuid stands for all of its variants, a SKU for all that have it. A SKU that several variants have
-    is no name for one of them. An unknown id stands for itself alone.
-    """
-    product = _product(product_id)
-    variants = _covered_variants(product_id, product)
-    names = {product_id, *((product.scalev_id, product.uuid) if product else ())}
-    names.update(name for row in variants for name in (row.unique_id, row.scalev_id))
-    names.update(_own_skus(row.sku for row in variants))
-    return frozenset(name for name in names if name)
 
 
 def _by_name(model: type[Record], *options: Any) -> list[Record]:
@@ -385,19 +371,11 @@ def _product(product_id: str) -> CatalogueProduct | None:
     return db.session.scalar(select(CatalogueProduct).where(named).limit(1))
 
 
-def _covered_variants(product_id: str, product: CatalogueProduct | None) -> list[CatalogueVariant]:
+def _named_variants(product_id: str) -> list[CatalogueVariant]:
     number_of_product = exists().where(CatalogueProduct.scalev_id == CatalogueVariant.scalev_id)
-    named: list[ColumnElement[bool]] = [
+    named = or_(
         CatalogueVariant.unique_id == product_id,
         CatalogueVariant.sku == product_id,
         (CatalogueVariant.scalev_id == product_id) & ~number_of_product,
-    ]
-    if product is not None:
-        named.append(CatalogueVariant.product_id == product.scalev_id)
-    return list(db.session.scalars(select(CatalogueVariant).where(or_(*named)).order_by(CatalogueVariant.name)))
-
-
-def _own_skus(skus: Iterable[str | None]) -> list[str]:
-    wanted = {sku for sku in skus if sku}
-    query = product_matching.SKUS_OF_ONE_VARIANT.where(CatalogueVariant.sku.in_(wanted))
-    return [sku for sku in db.session.scalars(query) if sku] if wanted else []
+    )
+    return list(db.session.scalars(select(CatalogueVariant).where(named).order_by(CatalogueVariant.name)))

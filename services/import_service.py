@@ -13,7 +13,8 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import func, or_, select
 
-from models import OrderImport, WebhookEvent, db, transaction
+from models import WebhookEvent, db, transaction
+from models_people import OrderImport
 from services import lead_rules, listed_orders, order_news, settings_service
 from services.clock import start_of_day, utc_now
 from services.errors import NotFound, UserError, VendorError, VendorRefused

@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from models import db, transaction
-from models_lists import SavedView
+from models_people import SavedView
 from services.contacts import clean_text
 from services.errors import NotFound, UserError
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from models import Delivery, DeliveryStatus, EventStatus, Lead, LeadStatus, WebhookEvent, db
-from models_lists import BulkRun
+from models_people import BulkRun
 from services import bulk_service, jobs, lead_service
 from services.errors import NotFound, UserError
 from services.statuses import ArchiveReason, BulkDeed, BulkStatus

@@ -16,7 +16,7 @@ from sandbox.app import serve_in_thread
 from sandbox.catalogue import build_catalogue
 from sandbox.state import Sandbox
 from services import catalogue_service, jobs, settings_service
-from services.catalogue_service import JOB, Age, Label, Part, Refresh, ids_for
+from services.catalogue_service import JOB, Age, Label, Part, Refresh
 from services.errors import (
     VendorAuthError,
     VendorError,
@@ -462,30 +462,8 @@ def test_a_label_tells_since_when_its_goods_are_missing() -> None:
     assert catalogue_service.label_for("variant_10") == Label("Varian 10", NOW + HOUR)
 
 
-@pytest.mark.parametrize(
-    ("product_id", "names"),
-    [
-        ("1", {"1", "u-1", "10", "variant_10", "A", "11", "variant_11"}),
-        ("u-1", {"1", "u-1", "10", "variant_10", "A", "11", "variant_11"}),
-        ("10", {"10", "variant_10", "A"}),
-        ("variant_10", {"10", "variant_10", "A"}),
-        ("A", {"A", "10", "variant_10"}),
-        ("SAME", {"SAME", "11", "variant_11", "20", "variant_20"}),
-        ("variant_20", {"20", "variant_20"}),
-        ("2", {"2", "20", "variant_20"}),
-        ("unheard-of", {"unheard-of"}),
-    ],
-)
-def test_an_id_stands_for_all_names_of_the_same_goods(product_id: str, names: set[str]) -> None:
-    """The SKU of two variants, SAME, names neither of them, but a product list of that SKU stands for both."""
-    madu = product("1", variant("10", sku="A"), variant("11", sku="SAME"), uuid="u-1")
-    refresh(FakeScalev(madu, product("2", variant("20", sku="SAME"))))
-    assert ids_for(product_id) == names
-
-
 def test_a_number_that_a_product_and_a_variant_have_means_the_product() -> None:
     refresh(FakeScalev(product("7", variant("70")), product("8", variant("7", "variant_seven"))))
-    assert ids_for("7") == {"7", "70", "variant_70"}
     assert str(catalogue_service.label_for("7")) == "Produk 7"
 
 

@@ -9,8 +9,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, func, select
 
-from models import Lead, OrderImport, db, transaction
+from models import Lead, db, transaction
 from models import Settings as SettingsRow
+from models_people import OrderImport
 from sandbox.app import serve_in_thread
 from sandbox.state import Sandbox as SandboxState
 from sandbox.state import Settings

@@ -16,10 +16,10 @@ from models import (
     EventSource,
     Lead,
     LeadStatus,
-    OrderImport,
     WebhookEvent,
     db,
 )
+from models_people import OrderImport
 from services import (
     event_service,
     expiry_service,

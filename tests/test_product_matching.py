@@ -5,7 +5,6 @@ from sqlalchemy import select, update
 
 from models import Lead, LeadStatus, OrderLine, ProductList, ProductListVariant, db, transaction
 from models_catalogue import CatalogueProduct, CatalogueVariant
-from services import catalogue_service
 from services.order_snapshot import Line
 from services.product_matching import Way, find_product_list, rank, shares_goods, waiting_lead_ids
 from tests import builders
@@ -174,7 +173,16 @@ LINES = [
     Line(product_name="Madu"),
     Line(),
 ]
-PRODUCT_IDS = ["1", "u-1", "2", "10", "variant_10", "A", "SAME", "variant_20", "20", "99", "unheard-of", "none"]
+# What a product list stands for by its id. SAME, the SKU of two variants, names neither, but a list of it covers both.
+_MADU_IDS, _FIRST, _SECOND = {"1", "u-1"}, {"10", "variant_10", "A"}, {"11", "variant_11"}
+NAMES = {
+    **dict.fromkeys(("1", "u-1"), _MADU_IDS | _FIRST | _SECOND),
+    **dict.fromkeys(("10", "variant_10", "A"), _FIRST),
+    "2": {"2", "u-2", "20", "variant_20", "21", "variant_21"},
+    "SAME": {"SAME", "20", "variant_20"} | _SECOND,
+    **dict.fromkeys(("20", "variant_20"), {"20", "variant_20"}),
+    **{unknown: {unknown} for unknown in ("99", "unheard-of", "none")},
+}
 
 
 @pytest.mark.parametrize("product_id", ["1", "u-1", "10", "variant_10", "A"])
@@ -198,7 +206,7 @@ def test_a_list_of_a_product_fits_every_variant_and_no_other_product() -> None:
         assert find_product_list(lines) == (wanted if lead_id in fits else None)
 
 
-@pytest.mark.parametrize("product_id", PRODUCT_IDS)
+@pytest.mark.parametrize("product_id", NAMES)
 def test_every_lead_that_waits_gets_a_list_and_every_other_one_does_not(product_id: str) -> None:
     listed(MADU, GAMIS)
     wanted = make(product_id, "Madu")
@@ -207,10 +215,10 @@ def test_every_lead_that_waits_gets_a_list_and_every_other_one_does_not(product_
     assert waiting_lead_ids(50) == found
 
 
-@pytest.mark.parametrize("product_id", PRODUCT_IDS)
-def test_a_line_with_one_mark_fits_exactly_the_lists_whose_ids_hold_it(product_id: str) -> None:
+@pytest.mark.parametrize(("product_id", "names"), NAMES.items())
+def test_a_line_with_one_mark_fits_exactly_the_lists_whose_ids_stand_for_it(product_id: str, names: set[str]) -> None:
     listed(MADU, GAMIS)
-    wanted, names = make(product_id), catalogue_service.ids_for(product_id)
+    wanted = make(product_id)
     said = {
         "variant_unique_id": ["variant_10", "variant_11", "variant_20", "unheard-of"],
         "variant_id": ["10", "20", "21", "99"],
