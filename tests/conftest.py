@@ -12,6 +12,7 @@ import flask_migrate
 import pytest
 from flask import Flask, g, has_app_context
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from app import create_app
@@ -49,6 +50,23 @@ class IsolatedClient(FlaskClient):
             db.session.rollback()  # so that the test sees what the request wrote
             g.pop("settings", None)
         return response
+
+
+@pytest.fixture(scope="session", autouse=True)
+def builders_compiled_once() -> Iterator[None]:
+    """Compile what builds each address once for all applications of a run: it depends on the address alone, and
+    werkzeug's compiling it for every application took a third of the suite's time."""
+    real, compiled = Rule._compile_builder, dict[object, Any]()
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Any:
+        key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
+        if key not in compiled:
+            compiled[key] = real(rule, append_unknown)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_once)
+        yield
 
 
 @pytest.fixture(autouse=True)
