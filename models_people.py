@@ -37,6 +37,7 @@ class BulkRun(Model):
     refused: Mapped[list[Any]]  # [number of the row, why], the first so many
     refused_count: Mapped[int]
     status: Mapped[BulkStatus] = mapped_column(words(BulkStatus))
+    claimed_until: Mapped[datetime | None]  # while somebody works off the next rows
     actor: Mapped[str] = mapped_column(String(254))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

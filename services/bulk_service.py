@@ -27,6 +27,7 @@ MAX_REFUSED = 200  # how many refusals are kept word for word
 UNEXPECTED = "This failed unexpectedly; the program's log says why."
 # The page that shows a run asks for its next piece at once; a run that rested so long has no page any more.
 ABANDONED_AFTER = timedelta(seconds=30)
+CLAIM = timedelta(seconds=30)  # much more than a few rows take; a process that was killed keeps them no longer
 _BATCH = 20
 _MOVES = {
     BulkDeed.MOVE_FOLLOW_UP: LeadStatus.FOLLOW_UP,
@@ -73,12 +74,12 @@ def start(deed: BulkDeed, ids: Sequence[int], *, actor: str, note: str | None, n
 
 
 def work_off(run_id: int, keep_going: Callable[[], bool]) -> BulkRun:
-    """Do rows of a run until it ends or `keep_going`, asked before each few rows, says no.
+    """Do rows of a run until it ends, somebody else is at it, or `keep_going`, asked before each few rows, says no.
 
     Raises:
         NotFound: there is no such run.
     """
-    while keep_going() and (batch := _next_batch(run_id)):
+    while keep_going() and (batch := _claim(run_id, utc_now())):
         _settle(run_id, batch, [_do(batch, row_id) for row_id in batch.ids], utc_now())
     return get(run_id)
 
@@ -124,13 +125,16 @@ def lead_ids(run: BulkRun) -> dict[int, int]:
     return {} if run.deed is BulkDeed.REPLAY_EVENTS else {row_id: row_id for row_id in refused}
 
 
-def _next_batch(run_id: int) -> _Batch | None:
-    db.session.rollback()  # another process may have worked it off meanwhile
-    row = get(run_id)
-    if row.status is not BulkStatus.RUNNING:
-        return None
-    ids = row.ids[row.position : row.position + _BATCH]
-    return _Batch(row.deed, ids, row.position, row.actor, row.note)
+def _claim(run_id: int, now: datetime) -> _Batch | None:
+    """Take the next rows; None when the run has ended or somebody else is at it, in another window or process. Two at
+    the same rows would each find done what the other has done, and tell it as refused."""
+    with transaction():
+        row = _locked(run_id)
+        if row.status is not BulkStatus.RUNNING or (row.claimed_until and row.claimed_until > now):
+            return None
+        row.claimed_until = now + CLAIM
+        ids = row.ids[row.position : row.position + _BATCH]
+        return _Batch(row.deed, ids, row.position, row.actor, row.note)
 
 
 def _do(batch: _Batch, row_id: int) -> str | None:
@@ -146,7 +150,7 @@ def _do(batch: _Batch, row_id: int) -> str | None:
 
 
 def _settle(run_id: int, batch: _Batch, answers: Sequence[str | None], now: datetime) -> None:
-    """Write how far a run is by now, unless another process worked off the same rows."""
+    """Write how far a run is by now, unless somebody took the same rows because this took longer than a claim lasts."""
     refused = [[row_id, why] for row_id, why in zip(batch.ids, answers, strict=True) if why]
     with transaction():
         row = _locked(run_id)
@@ -156,7 +160,7 @@ def _settle(run_id: int, batch: _Batch, answers: Sequence[str | None], now: date
         row.done += len(batch.ids) - len(refused)
         row.refused_count += len(refused)
         row.refused = (row.refused + refused)[:MAX_REFUSED]
-        row.updated_at = now
+        row.updated_at, row.claimed_until = now, None
         if row.position >= len(row.ids) and row.status is BulkStatus.RUNNING:
             row.status = BulkStatus.DONE
 

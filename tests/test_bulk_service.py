@@ -8,6 +8,7 @@ import pytest
 from models import Delivery, DeliveryStatus, EventStatus, Lead, LeadStatus, WebhookEvent, db
 from models_people import BulkRun
 from services import bulk_service, jobs, lead_service
+from services.clock import utc_now
 from services.errors import NotFound, UserError
 from services.statuses import ArchiveReason, BulkDeed, BulkStatus
 from tests.builders import NOW, make_delivery, make_event, make_lead, make_product_list
@@ -119,14 +120,22 @@ def test_a_run_goes_on_where_it_was_and_does_no_row_twice(monkeypatch: pytest.Mo
     assert (run.status, run.position, run.done, run.refused) == (BulkStatus.DONE, 5, 5, [])
 
 
-def test_two_who_work_off_the_same_rows_count_them_once() -> None:
+def test_nobody_takes_rows_that_somebody_is_at() -> None:
     ids = [make_lead().id for _ in range(3)]
     run_id = begin(BulkDeed.MOVE_CLOSING, ids)
-    batch = bulk_service._next_batch(run_id)
-    assert batch is not None
-    bulk_service.work_off(run_id, lambda: True)
-    bulk_service._settle(run_id, batch, ["This lead already has that status."] * 3, NOW)
-    run = bulk_service.get(run_id)
+    assert bulk_service._claim(run_id, utc_now()) is not None
+    run = bulk_service.work_off(run_id, lambda: True)
+    assert (run.status, run.position) == (BulkStatus.RUNNING, 0)
+
+
+def test_rows_of_a_process_that_was_killed_are_taken_later_and_counted_once() -> None:
+    ids = [make_lead().id for _ in range(3)]
+    run_id = begin(BulkDeed.MOVE_CLOSING, ids)
+    late = bulk_service._claim(run_id, utc_now() - bulk_service.CLAIM)
+    assert late is not None
+    run = bulk_service.work_off(run_id, lambda: True)
+    assert (run.status, run.done) == (BulkStatus.DONE, 3)
+    bulk_service._settle(run_id, late, ["This lead already has that status."] * 3, NOW)
     assert (run.status, run.done, run.refused_count) == (BulkStatus.DONE, 3, 0)
 
 

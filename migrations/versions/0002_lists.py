@@ -27,6 +27,7 @@ def upgrade():
         sa.Column("refused", sa.JSON(), nullable=False),
         sa.Column("refused_count", sa.Integer(), nullable=False),
         sa.Column("status", sa.String(20), nullable=False),
+        sa.Column("claimed_until", database.UtcDateTime(), nullable=True),
         sa.Column("actor", sa.String(length=254), nullable=False),
         sa.Column("created_at", database.UtcDateTime(), nullable=False),
         sa.Column("updated_at", database.UtcDateTime(), nullable=False),
