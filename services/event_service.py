@@ -105,6 +105,16 @@ def receive(
     return Inbound(event_id, source, key, now, envelope, snapshot, problem), problem
 
 
+def take(body: bytes, source: EventSource, now: datetime) -> EventStatus:
+    """Keep a message that we fetched ourselves and act on it. One that is known is acted on if nobody has done so yet:
+    the process that kept it may have been killed in between."""
+    event, _problem = receive(body, None, source, now)
+    if event is not None:
+        return act_on(event, now)
+    known = select(WebhookEvent.id).where(WebhookEvent.dedupe_key == webhook_body.dedupe_key(None, body))
+    return process(db.session.scalars(known).one(), now)
+
+
 def note_test_event(now: datetime) -> None:
     """Remember when ScaleV's test event last came."""
     with transaction() as session:

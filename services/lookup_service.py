@@ -121,14 +121,13 @@ def keep_order(
 ) -> bool:
     """Put what ScaleV's API says of an order through the inbox, like any other news of it; whether it is known now.
 
-    An answer that came before is known by its content.
+    An answer that came before is known by its content, and is not applied twice.
     """
     envelope = {"event": event_name, "timestamp": order.get("last_updated_at"), "data": order}
     if transfer_unpaid:
         envelope["transfer_unpaid"] = True
     body = json.dumps(envelope, default=str, separators=(",", ":")).encode()
-    event, _ = event_service.receive(body, None, source, now)
-    return event is None or event_service.act_on(event, now) is EventStatus.PROCESSED
+    return event_service.take(body, source, now) is EventStatus.PROCESSED
 
 
 @dataclass(slots=True)

@@ -232,6 +232,22 @@ def test_a_lead_that_moves_while_scalev_is_asked_is_kept(monkeypatch: pytest.Mon
     assert status(lead) is CLOSING
 
 
+def test_a_payment_that_was_kept_and_not_acted_on_before_a_kill_is_acted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    lead = due_lead()
+    scalev = knows(lead, payment_status="paid")
+    with monkeypatch.context() as patch:
+        patch.setattr(event_service, "act_on", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            check_expired_leads(scalev, NOW)
+    assert status(lead) is FOLLOW_UP
+    assert result(check_expired_leads(scalev, NOW)) == (0, 1, 0, None)
+    assert status(lead) is CLOSING
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_the_same_answer_twice_is_kept_once() -> None:
     lead = due_lead()
     answer = rest(lead, payment_status="conflict")
