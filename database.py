@@ -110,14 +110,20 @@ else:
 # seconds while others pass. Inside this process writers take turns instead.
 _turns = threading.Lock()
 _TURN_SECONDS = 5  # then SQLite itself decides: behind another process's lock a queue would wait once for each in it
+_has_asked: ContextVar[bool] = ContextVar("has_asked", default=False)
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
-    taken = db.engine.dialect.name == "sqlite" and _turns.acquire(timeout=_TURN_SECONDS)
+def turn() -> Iterator[None]:
+    """Be this process's only writer on SQLite; a transaction, or several that are to follow each other at once."""
+    if _has_asked.get() or db.engine.dialect.name != "sqlite":
+        yield
+        return
+    token, taken = _has_asked.set(True), _turns.acquire(timeout=_TURN_SECONDS)
     try:
         yield
     finally:
+        _has_asked.reset(token)
         if taken:
             _turns.release()
 
@@ -150,7 +156,7 @@ def transaction() -> Iterator[scoped_session[Session]]:
     if db.session.new or db.session.dirty or db.session.deleted:
         raise RuntimeError("Rows were changed outside of models.transaction(); move the change into the block.")
     db.session.rollback()
-    with _turn(), writing():
+    with turn(), writing():
         try:
             yield db.session
             db.session.commit()

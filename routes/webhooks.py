@@ -13,7 +13,6 @@ from routes.guards import declare, open_to_all
 from services import event_service, settings_service, signatures, webhook_body
 from services.clock import utc_now
 from services.errors import UserError
-from services.statuses import EventSource
 from services.webhook_body import BadBody
 
 logger = logging.getLogger(__name__)
@@ -54,13 +53,10 @@ def _receive(body: bytes, now: datetime) -> ResponseReturnValue:
     if matched is None:
         logger.warning("webhook refused: wrong signature", extra={"bytes": len(body)})
         return _answer(401, "error", "The signature is missing or wrong.")
-    event, problem = event_service.receive(body, matched, EventSource.WEBHOOK, now)
+    event, problem = event_service.accept(body, matched, now)
     if problem is not None:
         return _answer(400, "error", str(problem))
-    if event is None:
-        return _answer(200, "duplicate")
-    event_service.act_on(event, now)
-    return _answer(200, "accepted")
+    return _answer(200, "duplicate" if event is None else "accepted")
 
 
 def _receive_without_secret(body: bytes, now: datetime) -> ResponseReturnValue:

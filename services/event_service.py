@@ -9,6 +9,7 @@ from typing import cast
 from sqlalchemy import Table, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from database import turn
 from models import Heartbeat, Lead, WebhookEvent, db, transaction
 from services import lead_service, order_news, webhook_body
 from services.clock import utc_now
@@ -103,6 +104,16 @@ def receive(
         _count_duplicate(key)
         return None, problem
     return Inbound(event_id, source, key, now, envelope, snapshot, problem), problem
+
+
+def accept(body: bytes, matched_secret: str, now: datetime) -> tuple[Inbound | None, BadBody | None]:
+    """Keep a webhook and act on it at once, before the next one is stored: when many come at a time, the first is not
+    made to wait for the last. Returns what `receive` returns."""
+    with turn():
+        event, problem = receive(body, matched_secret, EventSource.WEBHOOK, now)
+        if event is not None and problem is None:
+            act_on(event, now)
+    return event, problem
 
 
 def take(body: bytes, source: EventSource, now: datetime) -> EventStatus:

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from database import SQLITE_PRAGMAS, writing
+from database import SQLITE_PRAGMAS, turn, writing
 from models import Heartbeat, Lead, LeadStatus, ListMember, Settings, WebhookEvent, db, transaction
 from services.errors import Conflict
 from tests import builders
@@ -295,6 +295,30 @@ class TestSqlite:
             thread.join(10)
         assert done == ["mine", "other"]
         assert names() == {"mine", "other"}
+
+    def test_transactions_of_one_turn_are_not_parted_by_another_writer(self, app: Flask) -> None:
+        if not self.is_sqlite:
+            return
+        begun, seen = threading.Event(), list[set[str]]()
+
+        def other() -> None:
+            begun.wait(5)
+            with transaction():
+                seen.append(set(db.session.scalars(select(Heartbeat.name))))
+
+        def mine() -> None:
+            with turn():
+                write_heartbeat("first")
+                begun.set()
+                time.sleep(0.05)  # long enough for the other writer to ask for its turn
+                write_heartbeat("second")
+
+        threads = [threading.Thread(target=run_elsewhere, args=(app, work)) for work in (other, mine)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert seen == [{"first", "second"}]
 
     def test_a_page_read_begins_without_the_write_lock(self, app: Flask) -> None:
         if not self.is_sqlite:
