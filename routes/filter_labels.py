@@ -7,7 +7,7 @@ from datetime import date
 from flask import url_for
 from flask_babel import gettext
 
-from routes import wording
+from routes import scalev_words, wording
 from routes.filters import full_day
 from services.lead_filters import NONE, LeadFilter
 from services.lead_queries import Choices
@@ -45,5 +45,7 @@ def _in_words(name: str, value: object, choices: Choices) -> str:
         return full_day(value)
     if name == "product_list":
         return choices.product_lists.get(str(value), str(value))
+    if name == "payment":
+        return scalev_words.payment_method(str(value))
     words = wording.FILTER_WORDS.get(name)
-    return str(words[value]) if words else wording.plain(str(value))
+    return str(words[value]) if words else str(value)

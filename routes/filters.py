@@ -10,7 +10,7 @@ from babel.numbers import format_currency, format_decimal, format_percent
 from flask import Flask
 from markupsafe import Markup
 
-from routes import context, wording
+from routes import context, scalev_words
 from services import contacts
 from services.lead_filters import NONE
 
@@ -41,7 +41,10 @@ def set_up(app: Flask) -> None:
         decoded,
         time_tag,
         named,
-        in_words,
+        scalev_words.payment_method,
+        scalev_words.payment_methods,
+        scalev_words.payment_status,
+        scalev_words.order_status,
     ):
         app.add_template_filter(filter_)
 
@@ -151,11 +154,6 @@ def shown(text: object, limit: int = 120) -> str:
 def named(names: list[str], nobody: str) -> dict[str, str]:
     """Return the options of a filter by names; `nobody` is the word for rows without one."""
     return {NONE: nobody} | {name: name for name in names}
-
-
-def in_words(codes: list[str]) -> dict[str, str]:
-    """Return the options of a filter by a vendor's codes."""
-    return {code: wording.plain(code) for code in codes}
 
 
 def decoded(body: bytes, limit: int = 64_000) -> str:

@@ -1,4 +1,5 @@
-"""What the codes and names of rows and settings are called on a page. The only place that maps them to sentences."""
+"""What the codes and names of rows and settings are called on a page. The only place that maps them to sentences;
+ScaleV's codes are in scalev_words."""
 
 from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
@@ -315,11 +316,6 @@ def reason(code: str | None) -> str:
 def reasons(codes: list[str]) -> dict[str, str]:
     """Return reasons as a filter offers them."""
     return {code: reason(code) for code in codes}
-
-
-def plain(code: str) -> str:
-    """Return a vendor's code as words: bank_transfer is bank transfer."""
-    return code.replace("_", " ")
 
 
 def note(text: str) -> str:

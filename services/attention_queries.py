@@ -93,10 +93,22 @@ def due(now: datetime, end_of_day: datetime) -> Due:
     """Return how many open leads move today, should have moved by now, and are held although their days are over."""
     is_open = [Lead.status == LeadStatus.FOLLOW_UP, Lead.archived_at.is_(None)]
     return Due(
-        today=_count(*is_open, Lead.due_at > now, Lead.due_at < end_of_day),
-        overdue=_count(*is_open, Lead.due_at <= now, ~_is_held()),
-        held=_count(*is_open, Lead.due_at <= now, _is_held()),
+        today=_count(*is_open, Lead.due_at > now, Lead.due_at < end_of_day, ~is_held()),
+        overdue=_count(*is_open, Lead.due_at <= now, ~is_held()),
+        held=_count(*is_open, Lead.due_at <= now, is_held()),
     )
+
+
+def is_held() -> ColumnElement[bool]:
+    """Return the condition that a lead does not move when its days are over, as lead_rules.hold_reason says it of one
+    order."""
+    under_way = and_(Lead.payment_method == lead_rules.COD, Lead.order_status.in_(lead_rules.COD_UNDER_WAY))
+    # A comparison with NULL is NULL, and so would be its opposite.
+    return func.coalesce(or_(Lead.payment_status == "conflict", under_way), False)
+
+
+def _conflicts() -> int:
+    return _count(*_IN_CONFLICT)
 
 
 def mistyped_leads() -> list[Mistyped]:
@@ -128,17 +140,6 @@ def _oldest_waiting_delivery() -> datetime | None:
 def _count_by(column: InstrumentedAttribute[_Status], statuses: Sequence[_Status]) -> Counter[_Status]:
     query = select(column, func.count()).where(column.in_(statuses)).group_by(column)
     return Counter({status: number for status, number in db.session.execute(query)})
-
-
-def _is_held() -> ColumnElement[bool]:
-    """As lead_rules.hold_reason says it of one order."""
-    under_way = and_(Lead.payment_method == lead_rules.COD, Lead.order_status.in_(lead_rules.COD_UNDER_WAY))
-    # A comparison with NULL is NULL, and so would be its opposite.
-    return func.coalesce(or_(Lead.payment_status == "conflict", under_way), False)
-
-
-def _conflicts() -> int:
-    return _count(*_IN_CONFLICT)
 
 
 def _held_deliveries() -> int:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Numeric, case, cast, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from models import Lead, LeadStatus, db
+from services.attention_queries import is_held
 from services.clock import start_of_day
 
 PERIODS = (1, 7, 30, 90)
@@ -170,10 +171,10 @@ def by_day(period: Period) -> list[Day]:
 
 
 def due_by_hour(period: Period) -> list[Hour]:
-    """Return the hours of a day or more in which open leads are due, the earliest first; hours without any left out."""
+    """Return the hours of a day or more in which open leads move, the earliest first; hours without any left out."""
     begin, end = period.begin.astimezone(UTC), period.end.astimezone(UTC)
     hours = [begin + timedelta(hours=number) for number in range((end - begin) // timedelta(hours=1))]
-    due = _count_between([*hours, end], Lead.due_at, _LIVE, Lead.status == LeadStatus.FOLLOW_UP)
+    due = _count_between([*hours, end], Lead.due_at, _LIVE, Lead.status == LeadStatus.FOLLOW_UP, ~is_held())
     return [Hour(begin, number) for begin, number in zip(hours, due, strict=True) if number]
 
 

@@ -54,10 +54,11 @@ def test_a_lead_is_overdue_from_its_very_moment_on_and_then_no_longer_due_today(
     assert attention_queries.due(NOW, MIDNIGHT) == Due(today=1, overdue=2, held=0)
 
 
-def test_leads_that_are_held_are_not_overdue() -> None:
+def test_leads_that_are_held_are_neither_overdue_nor_due_today() -> None:
     make_lead(due_at=NOW, payment_status="conflict")
     make_lead(due_at=NOW, payment_method="cod", order_status="shipped")
     make_lead(due_at=NOW, payment_method="cod", order_status="pending")
+    make_lead(due_at=NOW + timedelta(minutes=1), payment_status="conflict")
     assert attention_queries.due(NOW, MIDNIGHT) == Due(today=0, overdue=1, held=2)
 
 

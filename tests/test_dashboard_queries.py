@@ -136,6 +136,7 @@ def test_due_leads_are_counted_by_their_hour_in_the_zone() -> None:
         builders.make_lead(due_at=due_at)
     builders.make_lead(due_at=NOW, status=LeadStatus.CLOSING)
     builders.make_lead(due_at=NOW, archived_at=NOW)
+    builders.make_lead(due_at=NOW, payment_status="conflict")
     hours = dashboard_queries.due_by_hour(last_days(1, NOW, JAKARTA))
     assert [(hour.begin.astimezone(JAKARTA).hour, hour.due) for hour in hours] == [(0, 1), (11, 2), (14, 1)]
 

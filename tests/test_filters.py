@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 from flask import Flask
 
-from routes import context, filters
+from routes import context, filters, scalev_words
 from services import settings_service
 
 MOMENT = datetime(2026, 11, 22, 4, 5, tzinfo=UTC)
@@ -94,3 +94,29 @@ def test_others_text_is_one_line_without_invisible_characters_and_capped() -> No
 def test_a_body_that_is_no_text_is_still_shown() -> None:
     assert filters.decoded(b"\xff{}") == "\ufffd{}"
     assert len(filters.decoded(b"x" * 100_000)) == 64_000
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("bank_transfer", "Transfer bank"),
+        ("cod", "COD"),
+        ("qris", "QRIS"),
+        ("shopeepay", "ShopeePay"),
+        ("va_bca", "Virtual account BCA"),
+        ("va_cimb", "Virtual account CIMB"),
+        ("va_artha_graha", "Virtual account Artha Graha"),
+        ("some_new_way", "some new way"),
+        (None, ""),
+    ],
+)
+def test_a_payment_method_is_called_as_sellers_call_it(app: Flask, code: str | None, words: str) -> None:
+    with app.test_request_context():
+        assert scalev_words.payment_method(code) == words
+
+
+def test_scalevs_states_are_shown_in_words(app: Flask) -> None:
+    with app.test_request_context():
+        assert scalev_words.payment_status("unpaid") == "Belum dibayar"
+        assert scalev_words.order_status("in_process") == "Diproses"
+        assert scalev_words.order_status("new_state") == "new state"

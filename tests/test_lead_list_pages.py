@@ -44,6 +44,13 @@ def test_the_filters_stand_in_the_address_and_each_can_be_taken_off(admin_pages:
     assert "Budi" in admin_pages.get(without_cod).text
 
 
+def test_a_filter_calls_things_what_they_are_called(admin_pages: PageClient) -> None:
+    make_lead(payment_method="va_bca", store_name="Toko_Satu", handler_name="rina_cs")
+    page = admin_pages.get("/leads?store=Toko_Satu&cs=rina_cs&payment=va_bca")
+    for label in ("Toko: Toko_Satu", "CS: rina_cs", "Metode pembayaran: Virtual account BCA"):
+        assert label in page.text
+
+
 def test_paging_and_tabs_keep_the_filters(admin_pages: PageClient) -> None:
     for _ in range(51):
         make_lead(payment_method="cod")
