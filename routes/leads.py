@@ -33,6 +33,7 @@ def index() -> ResponseReturnValue:
         max_count=lead_queries.MAX_COUNT,
         choices=choices,
         labels=filter_labels.of_leads(wanted, choices),
+        hold_of=lead_queries.hold_reason,
         views=view_service.views_of(current_user.id),
     )
 

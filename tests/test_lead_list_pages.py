@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import openpyxl
@@ -77,6 +78,13 @@ def test_where_very_many_match_only_what_is_shown_has_a_number(
     assert "Semua 2+ Follow Up Closing 0 Tidak Closing Diarsipkan" in text
     assert "Semua yang cocok: 2+" in admin_pages.get("/leads?cod=yes").text
     assert "3 lead" in admin_pages.get("/bulk/new?do=archive&scope=all&cod=yes").text
+
+
+def test_a_lead_that_is_held_says_why_instead_of_a_deadline(admin_pages: PageClient) -> None:
+    make_lead(name="Budi", due_at=datetime(2020, 1, 1, tzinfo=UTC), payment_method="cod", order_status="shipped")
+    page = admin_pages.get("/leads")
+    assert "Ditahan" in page.text and "Paket COD sedang dalam perjalanan." in page.text
+    assert "2020" not in page.text
 
 
 def test_a_list_that_holds_nothing_says_how_to_see_more(admin_pages: PageClient) -> None:
