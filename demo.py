@@ -105,7 +105,7 @@ def _fill(app: Flask, config: Config, sandbox_url: str) -> None:
         requests.post(f"{sandbox_url}/_control/seed-demo", json={}, timeout=120).raise_for_status()
         report = jobs.run("all")
         _chase(utc_now())
-        click.echo(f"Sample data is in: {report.summary}")
+        click.echo(report.problem or "Sample data is in.")
 
 
 def _chase(now: datetime) -> None:
