@@ -20,6 +20,8 @@ from sqlalchemy import (
     Insert,
     LargeBinary,
     MetaData,
+    Row,
+    Select,
     String,
     Table,
     event,
@@ -170,6 +172,15 @@ def transaction() -> Iterator[scoped_session[Session]]:
             raise
 
 
+def read_committed(statement: Select[Any]) -> list[Row[Any]]:
+    """Read on a connection of its own that is given back at once, so that the session holds none for a single look;
+    in an open transaction, read what that sees."""
+    if _writing.get():
+        return list(db.session.execute(statement))
+    with db.engine.connect() as connection:
+        return list(connection.execute(statement))
+
+
 def _is_deadlock(error: OperationalError) -> bool:
     """Whether the database ended this of two transactions that waited for each other (SQLite never does)."""
     code = next(iter(error.orig.args), None) if error.orig else None
@@ -204,8 +215,9 @@ def _values(row: Base) -> dict[str, Any]:
 
 def engine_options(url: str) -> dict[str, Any]:
     """Return SQLAlchemy's engine options for a database URL."""
-    # A failing statement's values are buyers' data; its error goes to the log without them.
-    options: dict[str, Any] = {"hide_parameters": True}
+    # A failing statement's values are buyers' data; its error goes to the log without them. Every thread may have a
+    # connection and keep it: what is above pool_size would be opened anew for each request.
+    options: dict[str, Any] = {"hide_parameters": True, "pool_size": 16}
     if url.startswith("sqlite"):
         return options
     # READ COMMITTED everywhere: a guarded UPDATE then sees what others have committed, on MariaDB as on PostgreSQL.

@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from models import MAX_BODY_BYTES
 from routes.guards import declare, open_to_all
-from services import event_service, settings_service, signatures, webhook_body
+from services import event_service, intake, settings_service, signatures, webhook_body
 from services.clock import utc_now
 from services.errors import UserError
 from services.webhook_body import BadBody
@@ -53,7 +53,7 @@ def _receive(body: bytes, now: datetime) -> ResponseReturnValue:
     if matched is None:
         logger.warning("webhook refused: wrong signature", extra={"bytes": len(body)})
         return _answer(401, "error", "The signature is missing or wrong.")
-    event, problem = event_service.accept(body, matched, now)
+    event, problem = intake.accept(body, matched, now)
     if problem is not None:
         return _answer(400, "error", str(problem))
     return _answer(200, "duplicate" if event is None else "accepted")

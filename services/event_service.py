@@ -1,7 +1,7 @@
 """The inbox: receive an event and keep it, process it, try again what failed, replay. The only writer of events."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -9,15 +9,16 @@ from typing import cast
 from sqlalchemy import Table, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from database import turn
 from models import Heartbeat, Lead, WebhookEvent, db, transaction
-from services import lead_service, order_news, webhook_body
+from services import inbound, lead_service, order_news, webhook_body
 from services.clock import utc_now
 from services.contacts import clean_text, redact
 from services.errors import Conflict, NotFound
+from services.inbound import Arrival, Inbound
 from services.lead_rules import Overdue
 from services.lead_service import Cause, Result
-from services.order_snapshot import OrderSnapshot, read_order
+from services.order_batch import OrderBatch
+from services.order_snapshot import OrderSnapshot
 from services.statuses import EventSource, EventStatus
 from services.webhook_body import BadBody, Envelope
 
@@ -31,7 +32,6 @@ NO_ORDER_ID = "no_order_id"
 UNKNOWN_ORDER = "unknown_order"
 TEST = "test"
 TEST_HEARTBEAT = "webhook-test"
-_ORDER_PREFIXES = ("order.", "payment.")
 _UNFINISHED = (EventStatus.RECEIVED, EventStatus.FAILED, EventStatus.WAITING)
 # What a replay is asked for to get an event out of.
 UNSOLVED = (EventStatus.FAILED, EventStatus.DEAD)
@@ -44,12 +44,12 @@ _events = cast(Table, WebhookEvent.__table__)
 _INSERT = insert(_events)
 _SETTLE = (
     update(_events)
-    .where(_events.c.id == bindparam("event_id"), _events.c.status.in_(_UNFINISHED))
+    .where(_events.c.id == bindparam("event_id"), or_(*(_events.c.status == status for status in _UNFINISHED)))
     .values(tries=_events.c.tries + 1)
 )
 _WAITING = (
     select(_events.c.id)
-    .where(_events.c.order_id == bindparam("wanted"), _events.c.status == EventStatus.WAITING)
+    .where(_events.c.order_id.in_(bindparam("wanted", expanding=True)), _events.c.status == EventStatus.WAITING)
     .order_by(_events.c.id)
 )
 
@@ -58,71 +58,48 @@ class _SettledMeanwhile(Exception):
     """Another process acted on the same event."""
 
 
+# The new event, None when it is known already; and what is wrong with a body that is no webhook.
+Receipt = tuple[Inbound | None, BadBody | None]
+
+
 @dataclass(frozen=True, slots=True)
-class Inbound:
-    """A stored event as the rules need it, whether it has just come or was read from the inbox."""
+class _Verdict:
+    """What is to be written on an event that was acted on."""
 
-    id: int
-    source: EventSource
-    dedupe_key: str
-    received_at: datetime
-    envelope: Envelope | None
-    snapshot: OrderSnapshot | None
-    problem: BadBody | None = None
+    status: EventStatus
+    reason: str | None = None
+    lead: Lead | None = None
+    brought: str | None = None  # the order whose lead it opened
 
 
-def receive(
-    body: bytes, matched_secret: str | None, source: EventSource, now: datetime
-) -> tuple[Inbound | None, BadBody | None]:
-    """Keep a signed body on disk, whatever it holds, before any rule looks at it.
-
-    Returns:
-        The new event, None when it is known already; and what is wrong with a body that is no webhook.
-    """
-    envelope, snapshot, problem = _read(body)
-    unique_id = envelope.unique_id if envelope else None
-    key = webhook_body.dedupe_key(unique_id, body)
-    row = {
-        "source": source,
-        "dedupe_key": key,
-        "unique_id": clean_text(unique_id, 255) or None,
-        "name": envelope.name if envelope else "",
-        "order_id": snapshot.order_id if snapshot else None,
-        "body": body,
-        "matched_secret": matched_secret,
-        "sent_at": envelope.sent_at if envelope else None,
-        "received_at": now,
-        "status": EventStatus.IGNORED if problem else EventStatus.RECEIVED,
-        "reason": problem.code if problem else None,
-        "duplicates": 0,
-        "tries": 0,
-        "next_try_at": None if problem else now,
-    }
+def receive(arrival: Arrival) -> Receipt:
+    """Keep a signed body on disk, whatever it holds, before any rule looks at it."""
     try:
-        event_id = _store(row)
+        return _store(arrival), arrival.message.problem
     except IntegrityError:
-        _count_duplicate(key)
-        return None, problem
-    return Inbound(event_id, source, key, now, envelope, snapshot, problem), problem
+        _count_duplicate(arrival.dedupe_key)
+        return None, arrival.message.problem
 
 
-def accept(body: bytes, matched_secret: str, now: datetime) -> tuple[Inbound | None, BadBody | None]:
-    """Keep a webhook and act on it at once, before the next one is stored: when many come at a time, the first is not
-    made to wait for the last. Returns what `receive` returns."""
-    with turn():
-        event, problem = receive(body, matched_secret, EventSource.WEBHOOK, now)
-        if event is not None and problem is None:
-            act_on(event, now)
-    return event, problem
+def receive_all(arrivals: Sequence[Arrival]) -> list[Receipt]:
+    """Do `receive` for several in one commit, unless one of them is known already: then each gets its own."""
+    if len(arrivals) == 1:
+        return [receive(arrivals[0])]
+    try:
+        with transaction():
+            return [(_insert(arrival), arrival.message.problem) for arrival in arrivals]
+    except (IntegrityError, Conflict):
+        return [receive(arrival) for arrival in arrivals]
 
 
 def take(body: bytes, source: EventSource, now: datetime) -> EventStatus:
     """Keep a message that we fetched ourselves and act on it. One that is known is acted on if nobody has done so yet:
     the process that kept it may have been killed in between."""
-    event, _problem = receive(body, None, source, now)
+    arrival = inbound.read(body, None, source, now)
+    event, _problem = receive(arrival)
     if event is not None:
         return act_on(event, now)
-    known = select(WebhookEvent.id).where(WebhookEvent.dedupe_key == webhook_body.dedupe_key(None, body))
+    known = select(WebhookEvent.id).where(WebhookEvent.dedupe_key == arrival.dedupe_key)
     return process(db.session.scalars(known).one(), now)
 
 
@@ -137,9 +114,8 @@ def process(event_id: int, now: datetime) -> EventStatus:
     row = db.session.get_one(WebhookEvent, event_id)
     if row.status not in _UNFINISHED:
         return row.status
-    envelope, snapshot, problem = _read(row.body or b"")
-    inbound = Inbound(row.id, row.source, row.dedupe_key, row.received_at, envelope, snapshot, problem)
-    return act_on(inbound, now)
+    message = inbound.read_message(row.body or b"")
+    return act_on(Inbound(row.id, row.source, row.dedupe_key, row.received_at, message), now)
 
 
 def act_on(event: Inbound, now: datetime) -> EventStatus:
@@ -149,7 +125,7 @@ def act_on(event: Inbound, now: datetime) -> EventStatus:
     rest goes on.
     """
     try:
-        status, waiting_ids = _act_twice(event, now)
+        (status,), waiting_ids = _act_twice([event], now)
     except _SettledMeanwhile:
         return db.session.get_one(WebhookEvent, event.id).status
     except Exception as error:  # the edge of a job: recorded on the event and shown on its page
@@ -158,6 +134,26 @@ def act_on(event: Inbound, now: datetime) -> EventStatus:
     for waiting_id in waiting_ids:
         process(waiting_id, now)
     return status
+
+
+def act_on_all(events: Sequence[Inbound], now: datetime) -> None:
+    """Do `act_on` for several events in one transaction; where one of them fails, each gets its own."""
+    for group in _one_of_each_order(events):
+        waiting_ids = _act_together(group, now) if len(group) > 1 else None
+        if waiting_ids is None:
+            for event in group:
+                act_on(event, now)
+        for waiting_id in waiting_ids or ():
+            process(waiting_id, now)
+
+
+def _act_together(events: Sequence[Inbound], now: datetime) -> list[int] | None:
+    """Act on all or on none, and return what waited for their orders; None when one of them fails."""
+    try:
+        return _act(events, now)[1]
+    except Exception:  # the caller acts on each alone, and then the one that fails is recorded with its error
+        logger.warning("acting on each event by itself", exc_info=True)
+        return None
 
 
 def process_due(cutoff: datetime, *, keep_going: Callable[[], bool] = lambda: True) -> dict[str, int]:
@@ -216,55 +212,98 @@ def replay(event_id: int, now: datetime) -> WebhookEvent:
     return db.session.get_one(WebhookEvent, event_id)
 
 
-def _store(row: Mapping[str, object]) -> int:
+def _store(arrival: Arrival) -> Inbound:
     """Write a new event; once more when the same one came in at another process and the database chose that."""
     try:
-        return _insert(row)
+        return _insert(arrival)
     except Conflict:
-        return _insert(row)
+        return _insert(arrival)
 
 
-def _insert(row: Mapping[str, object]) -> int:
+def _insert(arrival: Arrival) -> Inbound:
     with transaction() as session:
-        event_id: int = session.execute(_INSERT, row).inserted_primary_key[0]  # type: ignore[attr-defined]
-    return event_id
+        result = session.execute(_INSERT, _row_of(arrival))
+    event_id: int = result.inserted_primary_key[0]  # type: ignore[attr-defined]
+    return Inbound(event_id, arrival.source, arrival.dedupe_key, arrival.received_at, arrival.message)
 
 
-def _act_twice(event: Inbound, now: datetime) -> tuple[EventStatus, list[int]]:
-    """Act on an event; once more when another process opened or changed the same order's lead in between."""
+def _row_of(arrival: Arrival) -> dict[str, object]:
+    envelope, problem = arrival.message.envelope, arrival.message.problem
+    return {
+        "source": arrival.source,
+        "dedupe_key": arrival.dedupe_key,
+        "unique_id": clean_text(envelope.unique_id if envelope else None, 255) or None,
+        "name": envelope.name if envelope else "",
+        "order_id": arrival.message.order_id,
+        "body": arrival.body,
+        "matched_secret": arrival.matched_secret,
+        "sent_at": envelope.sent_at if envelope else None,
+        "received_at": arrival.received_at,
+        "status": EventStatus.IGNORED if problem else EventStatus.RECEIVED,
+        "reason": problem.code if problem else None,
+        "duplicates": 0,
+        "tries": 0,
+        "next_try_at": None if problem else arrival.received_at,
+    }
+
+
+def _one_of_each_order(events: Sequence[Inbound]) -> Iterator[list[Inbound]]:
+    """Split events into groups in which no order comes twice: its second message needs to see what its first did."""
+    group, orders = list[Inbound](), set[str]()
+    for event in events:
+        order_id = event.message.order_id
+        if order_id in orders:
+            yield group
+            group, orders = [], set()
+        group.append(event)
+        orders |= {order_id} if order_id else set()
+    if group:
+        yield group
+
+
+def _act_twice(events: Sequence[Inbound], now: datetime) -> tuple[list[EventStatus], list[int]]:
+    """Act on events; once more when another process opened or changed the same order's lead in between."""
     try:
-        return _act(event, now)
+        return _act(events, now)
     except (IntegrityError, Conflict):
-        return _act(event, now)
+        return _act(events, now)
 
 
-def _act(event: Inbound, now: datetime) -> tuple[EventStatus, list[int]]:
-    """Return the event's status, and the events that waited for the order that it brought."""
+def _act(events: Sequence[Inbound], now: datetime) -> tuple[list[EventStatus], list[int]]:
+    """Return each event's status, and the events that waited for the orders that these brought."""
     with transaction():
-        if event.envelope is None:
-            return _settle(event, EventStatus.IGNORED, event.problem.code if event.problem else None, now), []
-        if event.envelope.name == webhook_body.TEST_EVENT:
-            note_test_event(event.received_at)
-            return _settle(event, EventStatus.IGNORED, TEST, now), []
-        if not event.envelope.name.startswith(_ORDER_PREFIXES):
-            return _settle(event, EventStatus.IGNORED, NOT_AN_ORDER, now), []
-        if event.snapshot is None:
-            return _settle(event, EventStatus.IGNORED, NO_ORDER_ID, now), []
-        return _act_on_order(event, event.envelope, event.snapshot, now)
+        about_orders = (event.message for event in events if event.message.is_about_orders)
+        batch = OrderBatch(message.order_id for message in about_orders if message.order_id)
+        verdicts = [_judge(event, batch, now) for event in events]
+        batch.write()
+        _settle(events, verdicts, now)
+        brought = [verdict.brought for verdict in verdicts if verdict.brought]
+        return [verdict.status for verdict in verdicts], _waiting_for(brought)
 
 
-def _act_on_order(
-    event: Inbound, envelope: Envelope, snapshot: OrderSnapshot, now: datetime
-) -> tuple[EventStatus, list[int]]:
+def _judge(event: Inbound, batch: OrderBatch, now: datetime) -> _Verdict:
+    message = event.message
+    if message.envelope is None:
+        return _Verdict(EventStatus.IGNORED, message.problem.code if message.problem else None)
+    if message.envelope.name == webhook_body.TEST_EVENT:
+        note_test_event(event.received_at)
+        return _Verdict(EventStatus.IGNORED, TEST)
+    if not message.is_about_orders:
+        return _Verdict(EventStatus.IGNORED, NOT_AN_ORDER)
+    if message.snapshot is None:
+        return _Verdict(EventStatus.IGNORED, NO_ORDER_ID)
+    return _apply(event, message.envelope, message.snapshot, batch, now)
+
+
+def _apply(event: Inbound, envelope: Envelope, snapshot: OrderSnapshot, batch: OrderBatch, now: datetime) -> _Verdict:
     sent_at = envelope.sent_at
     stamp = order_news.make_stamp(snapshot.updated_at, sent_at, event.received_at, event.dedupe_key)
     cause = Cause(actor=event.source.value, event_id=event.id, overdue=_overdue(event.source, envelope))
-    result, lead = lead_service.apply_order(snapshot, stamp, sent_at or event.received_at, cause, now)
+    result, lead = lead_service.apply_order(snapshot, stamp, sent_at or event.received_at, cause, now, batch)
     if lead is None:
-        return _settle(event, EventStatus.WAITING, UNKNOWN_ORDER, now), []
+        return _Verdict(EventStatus.WAITING, UNKNOWN_ORDER)
     reason = STALE if result is Result.STALE else None
-    waiting_ids = _waiting_for(snapshot.order_id) if result is Result.OPENED else []
-    return _settle(event, EventStatus.PROCESSED, reason, now, lead.id), waiting_ids
+    return _Verdict(EventStatus.PROCESSED, reason, lead, snapshot.order_id if result is Result.OPENED else None)
 
 
 def _overdue(source: EventSource, envelope: Envelope) -> Overdue:
@@ -273,30 +312,31 @@ def _overdue(source: EventSource, envelope: Envelope) -> Overdue:
     return Overdue.TRANSFERRED if envelope.transfer_unpaid else Overdue.RECORDED
 
 
-def _waiting_for(order_id: str) -> list[int]:
-    return list(db.session.scalars(_WAITING, {"wanted": order_id}))
+def _waiting_for(order_ids: Sequence[str]) -> list[int]:
+    return list(db.session.scalars(_WAITING, {"wanted": order_ids})) if order_ids else []
 
 
-def _settle(
-    event: Inbound, status: EventStatus, reason: str | None, now: datetime, lead_id: int | None = None
-) -> EventStatus:
-    """Write what became of an event, and with it all that it caused.
+def _settle(events: Sequence[Inbound], verdicts: Sequence[_Verdict], now: datetime) -> None:
+    """Write what became of events, and with it all that they caused.
 
     Raises:
         _SettledMeanwhile: another process was first; what was done here is rolled back.
     """
-    values = {
-        "event_id": event.id,
-        "status": status,
-        "reason": reason,
-        "lead_id": lead_id,
-        "error": None,
-        "next_try_at": None,
-        "processed_at": now,
-    }
-    if db.session.execute(_SETTLE, values).rowcount != 1:  # type: ignore[attr-defined]
+    values = [
+        {
+            "event_id": event.id,
+            "status": verdict.status,
+            "reason": verdict.reason,
+            "lead_id": verdict.lead.id if verdict.lead else None,
+            "error": None,
+            "next_try_at": None,
+            "processed_at": now,
+        }
+        for event, verdict in zip(events, verdicts, strict=True)
+    ]
+    settled = db.session.execute(_SETTLE, values if len(values) > 1 else values[0])
+    if settled.rowcount != len(values):  # type: ignore[attr-defined]
         raise _SettledMeanwhile
-    return status
 
 
 def _record_failure(event_id: int, error: Exception, now: datetime) -> EventStatus:
@@ -318,14 +358,6 @@ def _due_ids(cutoff: datetime) -> list[int]:
         (WebhookEvent.status == EventStatus.WAITING) & order_came,
     )
     return list(db.session.scalars(select(WebhookEvent.id).where(due).order_by(WebhookEvent.id)))
-
-
-def _read(body: bytes) -> tuple[Envelope | None, OrderSnapshot | None, BadBody | None]:
-    try:
-        envelope = webhook_body.parse(body)
-    except BadBody as problem:
-        return None, None, problem
-    return envelope, read_order(envelope.name, envelope.data), None
 
 
 def _count_duplicate(dedupe_key: str) -> None:

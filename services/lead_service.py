@@ -7,14 +7,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 
-from models import Lead, LeadHistory, OrderLine, ProductList, db, insert_rows, transaction
+from models import Lead, LeadHistory, OrderLine, ProductList, db, transaction
 from services import delivery_service, lead_rules, order_news, product_matching, repairs, settings_service
 from services.chase_service import plan_chase
 from services.contacts import clean_text, normalise_email, normalise_phone
 from services.errors import NotFound, UserError
 from services.lead_rules import Decision, LeadState, Order, Overdue, Seen
+from services.order_batch import OrderBatch, goods_of
 from services.order_news import News
 from services.order_snapshot import Line, OrderSnapshot
 from services.statuses import ArchiveReason, ClosedBy, LeadStatus
@@ -24,8 +25,6 @@ logger = logging.getLogger(__name__)
 SYSTEM = "system"
 NOTE_LENGTH = 1000
 _ATTACH_BATCH = 200
-
-_BY_ORDER = select(Lead).where(Lead.order_id == bindparam("wanted")).with_for_update(of=Lead)
 
 
 class Result(StrEnum):
@@ -48,11 +47,11 @@ class Cause:
 
 
 def apply_order(
-    snapshot: OrderSnapshot, stamp: str, seen_at: datetime, cause: Cause, now: datetime
+    snapshot: OrderSnapshot, stamp: str, seen_at: datetime, cause: Cause, now: datetime, batch: OrderBatch
 ) -> tuple[Result, Lead | None]:
     """Merge one message into its lead, open the lead when it is a first full order, and act on what follows.
 
-    Runs inside the caller's transaction.
+    Runs inside the caller's transaction; `batch.write()` writes it.
 
     Args:
         snapshot: what the message says.
@@ -60,24 +59,24 @@ def apply_order(
         seen_at: the message's own moment; stands in for an order without `created_at`.
         cause: for the history, and what becomes of an overdue order.
         now: the operation's one clock reading.
+        batch: the leads of the messages that are applied together; at most one of an order.
     """
-    lead = db.session.scalar(_BY_ORDER, {"wanted": snapshot.order_id})
+    lead = batch.find(snapshot.order_id)
     is_new = lead is None
     if lead is None:
         if not snapshot.is_full:
             return Result.WAITING, None
         lead = _open(snapshot.order_id, snapshot.created_at or seen_at, cause, now)
+        batch.add(lead)
     with db.session.no_autoflush:  # one flush at the end writes all that changed
         product_list = lead.product_list
-        is_newer = _merge(lead, snapshot, stamp, seen_at, now)
+        is_newer = _merge(lead, snapshot, stamp, seen_at, now, batch)
         is_freed = _mark_transfer(lead, cause.overdue, is_new, now)
         has_moved = _follow_rules(lead, cause, now, expiring=is_new and cause.overdue is not Overdue.WAITS)
         if is_new or has_moved or is_freed or lead.product_list is not product_list:
             _place_deliveries(lead, now)
     if is_new:
-        _insert(lead)
         return Result.OPENED, lead
-    db.session.flush()
     return (Result.APPLIED if is_newer else Result.STALE), lead
 
 
@@ -222,18 +221,9 @@ def _open(order_id: str, ordered_at: datetime, cause: Cause, now: datetime) -> L
     return lead
 
 
-def _insert(lead: Lead) -> None:
-    """Write a new lead and all that hangs on it."""
-    lead.version = 1
-    lead.product_list_id = lead.product_list.id if lead.product_list else None
-    insert_rows([lead])
-    for rows in (lead.lines, lead.history, lead.deliveries):
-        for row in rows:
-            row.lead_id = lead.id
-        insert_rows(rows)
-
-
-def _merge(lead: Lead, snapshot: OrderSnapshot, stamp: str, seen_at: datetime, now: datetime) -> bool:
+def _merge(
+    lead: Lead, snapshot: OrderSnapshot, stamp: str, seen_at: datetime, now: datetime, batch: OrderBatch
+) -> bool:
     """Merge a message into the stored order; whether it brought anything new."""
     fresh = order_news.read_news(snapshot, stamp)
     known = order_news.add_news(_news(lead), fresh)
@@ -242,14 +232,14 @@ def _merge(lead: Lead, snapshot: OrderSnapshot, stamp: str, seen_at: datetime, n
     if deleted:
         lead.deleted_stamp = stamp
     lead.news = [news.to_row() for news in known]
-    goods = _goods(lead)
+    goods = goods_of(lead)
     _store_details(lead, newer)
     _store_state(lead, known)
     lead.updated_at = now
     if "created_at" not in lead.field_stamps:  # nobody said when it was ordered: not after any message about it
         lead.ordered_at = min(lead.ordered_at, seen_at)
-    if newer.keys() & {"lines", "store_name"} and (lead.product_list is None or _goods(lead) != goods):
-        lead.product_list = product_matching.find_product_list(lead.lines, lead.store_name)
+    if newer.keys() & {"lines", "store_name"} and (lead.product_list is None or goods_of(lead) != goods):
+        lead.product_list = batch.find_product_list(lead)
     _reckon_window(lead)
     if newer and lead.deliveries:
         delivery_service.follow_lead(lead, now)
@@ -285,13 +275,6 @@ def _store_lines(lead: Lead, lines: tuple[Line, ...]) -> None:
     if stored != lines:
         lead.lines = [OrderLine(**asdict(line)) for line in lines]
         lead.product_name = lines[0].product_name or lines[0].sku
-
-
-def _goods(lead: Lead) -> list[tuple[str | None, ...]]:
-    """What a product list is matched by: the store, and what names each line's goods."""
-    return [(lead.store_name,)] + [
-        (line.variant_unique_id, line.variant_id, line.product_id, line.sku, line.product_name) for line in lead.lines
-    ]
 
 
 def _store_state(lead: Lead, known: list[News]) -> None:

@@ -14,6 +14,7 @@ from flask import current_app, g
 from sqlalchemy import select
 
 from config import Config, is_zone
+from database import read_committed
 from models import Settings, db, transaction
 from services import delivery_service, keys, mailketing_service, message_texts, scalev_service
 from services.clock import utc_now
@@ -224,7 +225,7 @@ def _read(names: list[str]) -> dict[str, str]:
 def _rows() -> dict[str, str]:
     """The saved rows, read once for each request or run of a job: a webhook asks for several settings."""
     if "settings" not in g:
-        g.settings = {name: value for name, value in db.session.execute(_ALL_ROWS)}
+        g.settings = {row.name: row.value for row in read_committed(_ALL_ROWS)}
     rows: dict[str, str] = g.settings
     return rows
 

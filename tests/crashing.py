@@ -25,6 +25,8 @@ STEPS = {
     "migrate": ("services.schema", "upgrade"),
     "receive": ("services.event_service", "receive"),
     "process": ("services.event_service", "act_on"),
+    "receive together": ("services.event_service", "receive_all"),
+    "process together": ("services.event_service", "act_on_all"),
     "process what waited": ("services.event_service", "process"),
     "expire": ("services.lead_service", "expire"),
     "claim": ("services.delivery_worker", "claim_next"),

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from models import EventSource, Lead, WebhookEvent, db
-from services import event_service
+from services import event_service, inbound
 from tests.builders import NOW
 
 FIXTURES = Path(__file__).parent / "fixtures" / "scalev"
@@ -75,9 +75,16 @@ def deleted(order_id: str, at: datetime) -> bytes:
     return envelope("order.deleted", small(order_id, at))
 
 
+def receive(
+    body: bytes, now: datetime = NOW, source: EventSource = EventSource.WEBHOOK
+) -> tuple[inbound.Inbound | None, event_service.BadBody | None]:
+    """Keep a body in the inbox without acting on it."""
+    return event_service.receive(inbound.read(body, "current", source, now))
+
+
 def take_in(body: bytes, now: datetime = NOW, source: EventSource = EventSource.WEBHOOK) -> WebhookEvent | None:
     """Receive a body and act on it at once, as the webhook's route does; None for one that is known already."""
-    event, _problem = event_service.receive(body, "current", source, now)
+    event, _problem = receive(body, now, source)
     if event is None:
         return None
     event_service.act_on(event, now)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from app import create_app
 from config import Config
-from models import EventSource
 from services import delivery_worker, event_service, expiry_service, lease_service
 from services.clock import utc_now
 from services.delivery_worker import Pace, Run
+from tests import messages
 from tests.fakes import FakeMailketing
 
 
@@ -46,7 +46,7 @@ def deliver(folder: Path, name: str) -> object:
 def receive(folder: Path, _name: str) -> object:
     accepted = 0
     for path in sorted((folder / "bodies").iterdir()):
-        event, _problem = event_service.receive(path.read_bytes(), "current", EventSource.WEBHOOK, utc_now())
+        event, _problem = messages.receive(path.read_bytes(), utc_now())
         if event is not None:
             event_service.act_on(event, utc_now())
             accepted += 1

@@ -16,14 +16,15 @@ TABLES = {name for name in TOP if name.startswith("models")} | {"database"}
 ENTRANCES = {"app", "cli", "server", "demo"}
 
 PURE = {
-    "chase_plan", "clock", "contacts", "errors", "lead_rules", "message_texts", "order_news", "order_snapshot",
-    "repairs", "scalev_shapes", "signatures", "statuses", "webhook_body",
+    "chase_plan", "clock", "contacts", "errors", "inbound", "lead_rules", "message_texts", "order_news",
+    "order_snapshot", "repairs", "scalev_shapes", "signatures", "statuses", "webhook_body",
 }  # fmt: skip
 CLIENTS = {"http_session", "mailketing_service", "scalev_service"}
 # Each may import those behind it, none those before it.
 CHAIN = (
     "scheduler", "jobs", "bulk_service", "import_service", "reconcile_service", "listed_orders", "expiry_service",
-    "lookup_service", "event_service", "lead_service", "delivery_worker", "delivery_service", "suppression_service",
+    "lookup_service", "intake", "event_service", "lead_service", "order_batch", "delivery_worker",
+    "delivery_service", "suppression_service",
 )  # fmt: skip
 
 

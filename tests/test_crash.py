@@ -4,6 +4,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -159,6 +160,26 @@ def test_an_order_survives_a_crash_while_it_is_received(
     assert machine.rows("select status from leads") == [("not_closing",)]
     assert sandbox.subscribers(LIST_NOT_CLOSING) == {email_of(order["data"]["order_id"]): 1}
     assert sandbox.subscribers(LIST_FOLLOW_UP) == {}
+    assert machine.is_sound()
+
+
+@pytest.mark.parametrize("step", ["receive together", "process together"])
+@pytest.mark.parametrize("when", AROUND)
+def test_orders_that_come_at_the_same_moment_survive_a_crash(
+    machine: Machine, sandbox: Sandbox, when: str, step: str
+) -> None:
+    orders = [order_created(days_ago=8) for _ in range(6)]
+    with machine.serving(crash=(when, step)) as dying, ThreadPoolExecutor(len(orders)) as senders:
+        assert not any(senders.map(dying.send, orders))
+    with machine.serving() as revived:
+        kept = machine.rows("select count(*) from webhook_events")[0][0]
+        answers = [revived.send(order) for order in orders]
+    assert answers.count("duplicate") == kept and answers.count("accepted") == len(orders) - kept
+    assert machine.run("jobs", "run", "all") == 0
+    assert machine.run("jobs", "run", "all") == 0
+    assert machine.rows("select distinct status from webhook_events") == [("processed",)]
+    assert machine.rows("select status, count(*) from leads group by status") == [("not_closing", len(orders))]
+    assert sandbox.subscribers(LIST_NOT_CLOSING) == {email_of(order["data"]["order_id"]): 1 for order in orders}
     assert machine.is_sound()
 
 

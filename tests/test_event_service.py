@@ -8,7 +8,7 @@ import time_machine
 from sqlalchemy import func, select
 
 from models import EventSource, EventStatus, Heartbeat, Lead, LeadStatus, WebhookEvent, db, transaction
-from services import event_service, lead_service
+from services import event_service, inbound, lead_service
 from services.errors import Conflict, NotFound
 from services.event_service import RETRY_DELAYS
 from tests import builders, messages
@@ -25,7 +25,7 @@ def order_id() -> str:
 
 
 def receive(body: bytes, source: EventSource = EventSource.WEBHOOK) -> int:
-    event, problem = event_service.receive(body, "current", source, NOW)
+    event, problem = messages.receive(body, source=source)
     assert event is not None and problem is None
     return event.id
 
@@ -78,7 +78,7 @@ def test_the_same_event_again_is_counted_and_not_kept_twice(order_id: str) -> No
     event_id = receive(body)
     other_bytes = json.dumps(json.loads(body), indent=1).encode()
     for again in (body, other_bytes):
-        assert event_service.receive(again, "current", EventSource.WEBHOOK, NOW) == (None, None)
+        assert messages.receive(again) == (None, None)
     assert (row(event_id).duplicates, row(event_id).body) == (2, body)
 
 
@@ -86,11 +86,11 @@ def test_the_same_event_again_is_counted_and_not_kept_twice(order_id: str) -> No
     ("body", "code"), [(b"{", "not_json"), (b"[]", "not_an_object"), (b"{}", "no_event_name"), (b"", "not_json")]
 )
 def test_a_signed_body_that_is_no_webhook_is_kept_and_ignored(body: bytes, code: str) -> None:
-    event, problem = event_service.receive(body, "current", EventSource.WEBHOOK, NOW)
+    event, problem = messages.receive(body)
     assert event is not None and problem is not None
     kept = row(event.id)
     assert (kept.status, kept.reason, kept.body, problem.code) == (EventStatus.IGNORED, code, body, code)
-    again, problem = event_service.receive(body, "current", EventSource.WEBHOOK, NOW)
+    again, problem = messages.receive(body)
     assert again is None and problem is not None
     assert event_service.process_due(NOW) == {}
 
@@ -160,7 +160,7 @@ def test_an_event_acted_on_twice_acts_once(order_id: str) -> None:
 
 
 def test_an_event_that_another_process_settled_meanwhile_is_rolled_back(order_id: str) -> None:
-    event, _ = event_service.receive(created(order_id), "current", EventSource.WEBHOOK, NOW)
+    event, _ = messages.receive(created(order_id))
     assert event is not None
     with transaction():
         row_ = db.session.get_one(WebhookEvent, event.id)
@@ -190,6 +190,28 @@ def test_the_moment_of_arrival_stands_in_for_missing_timestamps(order_id: str) -
     data = messages.full_order(order_id) | {"created_at": None, "last_updated_at": None}
     take_in(json.dumps({"event": "order.created", "data": data}).encode())
     assert lead_of(order_id).ordered_at == NOW
+
+
+def test_several_events_are_kept_and_acted_on_together(order_id: str) -> None:
+    bodies = [
+        created(order_id),
+        envelope("whatsapp.message.received", {}),
+        created(messages.new_order_id()),
+        payment(order_id, "paid", minutes(1)),
+        messages.fixture("test_event"),
+    ]
+    arrivals = [inbound.read(body, "current", EventSource.WEBHOOK, NOW) for body in bodies]
+    receipts = event_service.receive_all(arrivals)
+    event_service.act_on_all([event for event, _ in receipts if event is not None], NOW)
+    assert [(event.status, event.tries) for event in all_events()] == [
+        (EventStatus.PROCESSED, 1),
+        (EventStatus.IGNORED, 1),
+        (EventStatus.PROCESSED, 1),
+        (EventStatus.PROCESSED, 1),
+        (EventStatus.IGNORED, 1),
+    ]
+    assert (lead_of(order_id).status, len(lead_of(order_id).deliveries)) == (LeadStatus.CLOSING, 2)
+    assert event_service.receive_all(arrivals) == [(None, None)] * len(bodies)
 
 
 # --- Waiting ---

@@ -81,9 +81,7 @@ def test_a_problem_keeps_the_last_success_and_is_told() -> None:
 
 def test_process_events_does_what_is_left_and_attaches_waiting_leads() -> None:
     for _ in range(2):
-        messages.event_service.receive(
-            messages.created(messages.new_order_id()), "current", builders.EventSource.WEBHOOK, NOW
-        )
+        messages.receive(messages.created(messages.new_order_id()))
     messages.take_in(messages.created(messages.new_order_id()))
     builders.make_product_list(product_id=HONEY)
     report = jobs.run("process-events")
@@ -160,9 +158,7 @@ def test_all_takes_an_order_from_the_inbox_to_the_list_in_one_run(
     data = messages.full_order(order_id, NOW - timedelta(days=8)) | {
         "created_at": messages.iso(NOW - timedelta(days=8))
     }
-    messages.event_service.receive(
-        messages.envelope("order.created", data), "current", builders.EventSource.WEBHOOK, NOW
-    )
+    messages.receive(messages.envelope("order.created", data))
     scalev.orders[data["id"]] = data
     report = jobs.run("all")
     assert report.problem is None
