@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -186,6 +187,7 @@ def list_events(status: str | None, style: str) -> None:
 @click.argument("event_id", type=int)
 def replay_event(event_id: int) -> None:
     """Process an event again."""
+    logging.getLogger(event_service.__name__).setLevel(logging.CRITICAL)  # what failed is told below, in one line
     event = event_service.replay(event_id, utc_now())
     click.echo(f"{event.id} {event.status.value} {event.reason or ''}".strip())
     if event.error:

@@ -77,23 +77,25 @@ def retry(delivery_id: int, now: datetime) -> Delivery:
 
     Raises:
         NotFound: there is no such delivery.
-        UserError: it was sent, is being sent, or waits for something that a retry can't give.
+        UserError: it was sent, is being sent, waits for something that a retry can't give, or has no list any more.
     """
     with transaction() as session:
         row = session.get(Delivery, delivery_id, with_for_update=True)
         if row is None:
             raise NotFound("There is no such delivery.")
         if row.status not in RETRYABLE:
-            raise UserError(_WHY_NOT[row.status])
+            raise UserError(_why_not(row))
+        if _has_lost_its_list(row):
+            raise UserError(_NO_LIST)
         _try_again(row, now)
     return row
 
 
 def retry_all_failed(now: datetime) -> int:
-    """Make every failed delivery due now; return how many."""
+    """Make every failed delivery due now that still has a list; return how many."""
     with transaction() as session:
         query = select(Delivery).where(Delivery.status == DeliveryStatus.FAILED).with_for_update()
-        failed = session.scalars(query).all()
+        failed = [row for row in session.scalars(query) if not _has_lost_its_list(row)]
         for row in failed:
             _try_again(row, now)
     return len(failed)
@@ -110,12 +112,29 @@ def end_hold() -> None:
         session.execute(delete(AccountHold))
 
 
+_NO_LIST = "The product list names no Mailketing list for this status; choose one there first."
 _WHY_NOT = {
     DeliveryStatus.BLOCKED: "This delivery waits for a product list or a usable e-mail address; set that first.",
     DeliveryStatus.SENDING: "This delivery is being sent right now.",
     DeliveryStatus.SENT: "This delivery was sent already.",
-    DeliveryStatus.CANCELLED: "This delivery was cancelled because its lead moved on.",
 }
+_WHY_CANCELLED = {
+    STATUS_CHANGED: "This delivery was cancelled because its lead moved on.",
+    ARCHIVED: "This delivery was cancelled because its lead is archived.",
+    NO_LIST: _NO_LIST,
+}
+
+
+def _why_not(row: Delivery) -> str:
+    if row.status is DeliveryStatus.CANCELLED:
+        return _WHY_CANCELLED[row.reason or STATUS_CHANGED]
+    return _WHY_NOT[row.status]
+
+
+def _has_lost_its_list(row: Delivery) -> bool:
+    """Whether the admin wants no list for its role any more."""
+    product_list = row.lead.product_list
+    return product_list is not None and product_list.list_id_for(row.role) is None
 
 
 def _open(lead: Lead, role: LeadStatus, now: datetime) -> None:

@@ -16,8 +16,8 @@ from typing import Protocol
 from sqlalchemy import ColumnElement, delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 
-from models import AccountHold, Delivery, DeliveryAttempt, ListMember, db, transaction
-from services import delivery_service, same_buyer, suppression_service
+from models import AccountHold, Delivery, DeliveryAttempt, Heartbeat, Lead, ListMember, db, transaction
+from services import delivery_service, same_buyer, suppression_service, unread_news
 from services.clock import utc_now
 from services.contacts import normalise_email, redact, split_name
 from services.delivery_service import ARCHIVED, REFUSED_ADDRESS, REFUSED_LIST, STATUS_CHANGED
@@ -35,6 +35,7 @@ JITTER = 0.2
 MAX_UNKNOWN_TRIES = 3
 CLAIM_LIFE = timedelta(minutes=5)
 HOLD_CHECK_EVERY = timedelta(minutes=1)
+CREDITS_HEARTBEAT = "credits"  # when Mailketing was last asked whether a hold may end
 SLOW_PACE = Decimal("0.1")  # calls a second for the rest of a run in which Mailketing said "too many"
 GIVE_UP_AFTER = 5  # tries in a row without any answer end the run: the other rows keep their tries
 MESSAGE_LENGTH = 500
@@ -134,11 +135,12 @@ def has_due(cutoff: datetime) -> bool:
 
 def send_due(client: Mailketing, run: Run) -> None:
     """Send what is due, one by one, until nothing is left or the run has to stop. Several threads may do so at once."""
-    while run.goes_on():
-        claim = claim_next(run)
+    while run.goes_on() and has_due(run.cutoff):
+        db.session.rollback()  # nothing stays open while we wait
+        run.pace.wait()
+        claim = claim_next(run)  # after the wait, because it checks whether the delivery should still go
         if claim is None:
             return
-        run.pace.wait()
         result = _call(client, claim)
         run.note(result)
         settle(claim, result, run, utc_now())
@@ -208,28 +210,32 @@ def release_stuck(now: datetime) -> int:
 
 
 def ends_hold(client: Mailketing, now: datetime) -> bool:
-    """Ask Mailketing for its credits while deliveries are on hold, at most once a minute; whether they may go on."""
-    hold = delivery_service.hold()
-    if hold is None:
+    """Ask Mailketing for its credits while deliveries are on hold, at most once a minute; whether they may go on.
+
+    Once a minute over all holds: Mailketing may tell of credits and yet refuse the next delivery, which holds anew.
+    """
+    if delivery_service.hold() is None:
         return True
-    since, checked_at = hold.since, hold.checked_at
+    last = db.session.get(Heartbeat, CREDITS_HEARTBEAT)
+    asked_at = last.finished_at if last else None
     db.session.rollback()  # nothing stays open while we ask
-    if checked_at > since and now - checked_at < HOLD_CHECK_EVERY:
+    if asked_at is not None and now - asked_at < HOLD_CHECK_EVERY:
         return False
     try:
         has_credits = (client.credits().amount or 0) > 0
     except VendorError:
         has_credits = False
-    if has_credits:
-        delivery_service.end_hold()
-        return True
     with transaction() as session:
+        session.merge(Heartbeat(name=CREDITS_HEARTBEAT, finished_at=now))
         session.execute(update(AccountHold).values(checked_at=now))
-    return False
+        if has_credits:
+            delivery_service.end_hold()
+    return has_credits
 
 
 def _due(cutoff: datetime) -> tuple[ColumnElement[bool], ...]:
-    return Delivery.status == DeliveryStatus.PENDING, Delivery.next_attempt_at <= cutoff
+    has_unread_news = exists().where(Lead.id == Delivery.lead_id, unread_news.is_there(Lead.order_id))
+    return Delivery.status == DeliveryStatus.PENDING, Delivery.next_attempt_at <= cutoff, ~has_unread_news
 
 
 def _lock_next(cutoff: datetime) -> Delivery | None:

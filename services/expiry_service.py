@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy import select
 
 from models import Lead, db
-from services import lead_service
+from services import event_service, lead_service, unread_news
 from services.clock import utc_now
 from services.errors import VendorForbidden, VendorNotFound, VendorRefused, VendorUnreachable
 from services.lookup_service import Answer, Inquiry
@@ -109,6 +109,7 @@ def check_expired_leads(
         now: leads due up to this moment are checked.
         keep_going: asked before each lead; when it says no, the rest is left to the next run.
     """
+    event_service.process_due(now, keep_going=keep_going)  # what is kept and not acted on yet may be a payment
     check, verifier = Check(), _Verifier(client)
     for lead in _due_leads(now):
         if not keep_going():
@@ -133,10 +134,11 @@ def _check_one(lead: _DueLead, verifier: _Verifier, check: Check, now: datetime)
 
 
 def _due_leads(now: datetime) -> list[_DueLead]:
-    """Return the leads to check, longest overdue first."""
+    """Return the leads to check, longest overdue first; one with unread news waits until it is read."""
     query = (
         select(Lead.id, Lead.scalev_id, Lead.order_id, Lead.due_at)
         .where(Lead.status == LeadStatus.FOLLOW_UP, Lead.archived_at.is_(None), Lead.due_at <= now)
+        .where(~unread_news.is_there(Lead.order_id))
         .order_by(Lead.due_at, Lead.id)
     )
     rows = [_DueLead(row.id, row.scalev_id or row.order_id, row.due_at) for row in db.session.execute(query)]

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum, auto
 from itertools import pairwise
 
-from services.order_news import OrderState
+from services.order_news import OrderState, is_later
 from services.statuses import ArchiveReason, CanceledPolicy, ClosedBy, LeadStatus
 
 # Between a courier's pick-up and the buyer's door a cash-on-delivery order is alive, though unpaid (ScaleV docs).
@@ -100,9 +100,10 @@ def decide(order: Order, lead: LeadState, now: datetime, policy: Policy, *, expi
         expiring: whether `check_expired_leads` asks; only it expires.
     """
     seen = lead.seen or Seen()
-    if order.deleted_stamp and order.deleted_stamp > seen.deleted and lead.archived is not ArchiveReason.DELETED:
+    is_deleted = order.deleted_stamp is not None and is_later(order.deleted_stamp, seen.deleted)
+    if is_deleted and lead.archived is not ArchiveReason.DELETED:
         return Decision("order_deleted", archive=ArchiveReason.DELETED)
-    if order.now.is_spam and order.now.spam_stamp > seen.spam and lead.archived in _BEFORE_SPAM:
+    if order.now.is_spam and is_later(order.now.spam_stamp, seen.spam) and lead.archived in _BEFORE_SPAM:
         return Decision("order_spam", archive=ArchiveReason.SPAM)
     if lead.archived and not _leaves_archive(order, lead):
         return _decide_money(order.now, lead)
@@ -182,7 +183,8 @@ def _closes(state: OrderState, lead: LeadState) -> bool:
 def _has_unseen_money(state: OrderState, seen: Seen | None) -> bool:
     if seen is None:
         return True
-    return state.payment_stamp > seen.payment or (is_cod(state) and state.order_stamp > seen.order)
+    has_new_status = is_cod(state) and is_later(state.order_stamp, seen.order)
+    return has_new_status or is_later(state.payment_stamp, seen.payment)
 
 
 def _decide_status(order: Order, lead: LeadState, now: datetime, policy: Policy, expiring: bool) -> Decision:
@@ -192,7 +194,7 @@ def _decide_status(order: Order, lead: LeadState, now: datetime, policy: Policy,
         return money
     if lead.status is not LeadStatus.FOLLOW_UP or hold_reason(state):
         return NO_CHANGE
-    if state.order_status == "canceled" and state.order_stamp > (lead.seen or Seen()).order:
+    if state.order_status == "canceled" and is_later(state.order_stamp, (lead.seen or Seen()).order):
         decision = _CANCELED[policy.canceled]
         if decision.changes_something:
             return decision

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from models import Lead, LeadHistory, OrderLine, ProductList, db, transaction
-from services import delivery_service, lead_rules, order_news, product_matching, repairs, settings_service
+from services import delivery_service, lead_rules, order_news, product_matching, repairs, settings_service, unread_news
 from services.chase_service import plan_chase
 from services.contacts import clean_text, normalise_email, normalise_phone
 from services.errors import NotFound, UserError
@@ -81,7 +81,7 @@ def apply_order(
 
 
 def expire(lead_id: int, note: str | None, now: datetime) -> bool:
-    """Move one lead to not_closing if the rules say so now; whether it moved.
+    """Move one lead to not_closing if the rules say so now and all news of its order is read; whether it moved.
 
     Args:
         lead_id: a lead that was due when it was looked up.
@@ -91,6 +91,8 @@ def expire(lead_id: int, note: str | None, now: datetime) -> bool:
     with transaction():
         lead = _lock(Lead.id == lead_id)
         if lead is None or lead.is_archived or lead.status is not LeadStatus.FOLLOW_UP:
+            return False
+        if unread_news.has(lead.order_id):
             return False
         if _follow_rules(lead, Cause(SYSTEM, note=note), now, expiring=True):
             _place_deliveries(lead, now)
@@ -241,7 +243,7 @@ def _merge(
     if newer.keys() & {"lines", "store_name"} and (lead.product_list is None or goods_of(lead) != goods):
         lead.product_list = batch.find_product_list(lead)
     _reckon_window(lead)
-    if newer and lead.deliveries:
+    if newer and lead.id is not None:  # a new lead has no deliveries yet
         delivery_service.follow_lead(lead, now)
     return bool(newer) or deleted or (fresh.says_something and order_news.is_newest(known, fresh))
 

@@ -204,7 +204,8 @@ _PRESENT = r"exist|already|sudah|duplicate|duplikat|terdaftar"
 # A wrong "already there" loses a buyer for good, a wrong "unknown" only asks a person.
 _NOT_PRESENT = (
     r"not exist|n'?t exist|no longer|non-?exist|not (?:yet |been )?registered|not found|no such|belum"
-    r"|tidak (?:ada|terdaftar|ditemukan)|suspend|expire|limit|quota|kuota"
+    r"|tidak (?:ada|terdaftar|ditemukan|valid|berlaku|aktif)|suspend|expire|limit|quota|kuota"
+    r"|habis|blokir|nonaktif|revoked|deleted|dihapus|blocked|disabled|closed|token|saldo|kredit"
 )
 
 _SUCCESS_WORDS = r"\bsuccess(?:ful|fully)?\b|\badded to (?:the )?list\b"
@@ -243,7 +244,7 @@ def _judge_words(status: int, words: str) -> tuple[AnswerKind, str]:
         return kind, message
     if status < 300 and _says(_SUCCESS_WORDS, words) and not _says(_FAILURE_WORDS, words):
         return AnswerKind.OK, message
-    if status < 300 or (status == 403 and not words):
+    if status < 300 or not words:
         return AnswerKind.RETRY, _outage(status)
     return AnswerKind.UNKNOWN, message
 
@@ -302,7 +303,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
 
 def _whole_number(value: object) -> int | None:
     """`ceksaldo` gives credits as a string (observed by integrators), perhaps with thousands separators."""
-    text = str(value).strip().removesuffix(".0")
+    text = re.sub(r"[.,][0-9]{1,2}$", "", str(value).strip())  # a fraction of a credit sends nothing
     if not re.fullmatch(r"-?(?:[0-9]{1,15}|[0-9]{1,3}(?:[.,][0-9]{3}){1,4})", text):
         return None
     return int(text.replace(",", "").replace(".", ""))

@@ -162,8 +162,15 @@ def _life_order(news: News) -> tuple[str, int, str]:
     return moments, _PAYMENT_RANK.get(news.payment_status or "", -1), key
 
 
+def is_later(stamp: str, than: str) -> bool:
+    """Whether a message is later by its moments; which message it is does not count."""
+    return stamp.rsplit(".", 1)[0] > than.rsplit(".", 1)[0]
+
+
 def _join(older: News, newer: News) -> News:
     said = {name: getattr(newer, name) for name in _NEWS_FIELDS if getattr(newer, name) is not None}
+    if older.payment_status in _PAID and newer.payment_status == "conflict":  # a doubt does not take a payment back
+        said["payment_status"] = older.payment_status
     return replace(older, stamp=newer.stamp, **said)
 
 

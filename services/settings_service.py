@@ -28,6 +28,7 @@ MAX_SECRET_LENGTH = 500
 _WEBHOOK_SECRET = "scalev_webhook_secret"  # noqa: S105 (names of settings)
 _PREVIOUS_SECRET = "previous_webhook_secret"  # noqa: S105
 _ROTATION_UNTIL = "rotation_until"
+_PREVIOUS_LABELS = ("previous", "previous 2", "previous 3")  # the column that keeps which one matched holds 10
 
 
 _ALL_ROWS = select(Settings.__table__.c.name, Settings.__table__.c.value)
@@ -142,7 +143,7 @@ def check(name: str, value: str) -> str:
 def change(values: Mapping[str, str], now: datetime) -> None:
     """Save several settings at once, all or none; an empty secret stays as it is.
 
-    A new signing secret keeps the previous one valid for 72 hours, so that no webhook is refused in between. A
+    A new signing secret keeps the previous ones valid for 72 hours, so that no webhook is refused in between. A
     Mailketing key ends the hold of deliveries.
 
     Raises:
@@ -160,13 +161,13 @@ def change(values: Mapping[str, str], now: datetime) -> None:
 
 
 def webhook_secrets(now: datetime) -> dict[str, str]:
-    """Return label -> secret of those that may sign webhooks now, the current one first; empty when none is set."""
+    """Return label -> secret of those that may sign webhooks now, the newest first; empty when none is set."""
     values = _read([_WEBHOOK_SECRET, _PREVIOUS_SECRET, _ROTATION_UNTIL])
-    secrets = {"current": values.get(_WEBHOOK_SECRET), "previous": values.get(_PREVIOUS_SECRET)}
-    until = values.get(_ROTATION_UNTIL)
-    if until is None or datetime.fromisoformat(until) <= now:
-        secrets["previous"] = None
-    return {label: secret for label, secret in secrets.items() if secret}
+    until, current = values.get(_ROTATION_UNTIL), values.get(_WEBHOOK_SECRET)
+    is_open = until is not None and datetime.fromisoformat(until) > now
+    previous = values.get(_PREVIOUS_SECRET, "").split("\n") if is_open else []
+    labels = ("current", *_PREVIOUS_LABELS)
+    return {label: secret for label, secret in zip(labels, [current, *previous], strict=False) if secret}
 
 
 def rotation_until() -> datetime | None:
@@ -188,10 +189,11 @@ def end_rotation(now: datetime) -> None:
 
 
 def _begin_rotation(old_secret: str, now: datetime) -> None:
-    """While a rotation is open, a further change replaces the current secret only: a typing error must not end it."""
-    if rotation_until() is None:
-        _store(_PREVIOUS_SECRET, old_secret, now)
-        _store(_ROTATION_UNTIL, (now + ROTATION).isoformat(), now)
+    """A change while a rotation is open may be a second one, or mend a typing error: what was valid stays so."""
+    earlier = text(_PREVIOUS_SECRET) if rotation_until() else None
+    previous = [old_secret, *(earlier or "").split("\n")]
+    _store(_PREVIOUS_SECRET, "\n".join(filter(None, previous[: len(_PREVIOUS_LABELS)])), now)
+    _store(_ROTATION_UNTIL, (now + ROTATION).isoformat(), now)
 
 
 def _old_secret() -> str | None:

@@ -206,6 +206,28 @@ def test_a_retry_keeps_the_copy_where_the_lead_has_nothing_better() -> None:
     assert (row.status, row.email, row.list_id) == (PENDING, "old@gmail.com", "9")
 
 
+def test_a_retry_sends_nothing_to_a_list_that_the_product_list_no_longer_names(
+    lead: Lead, product_list: ProductList
+) -> None:
+    row = builders.make_delivery(lead, status=FAILED, reason="gave_up", list_id="103")
+    with transaction():
+        setattr(product_list, f"{row.role.value}_list_id", None)
+    with pytest.raises(UserError, match="names no Mailketing list"):
+        delivery_service.retry(row.id, NOW)
+    assert delivery_service.retry_all_failed(NOW) == 0
+    db.session.refresh(row)
+    assert row.status is FAILED
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"), [("status_changed", "moved on"), ("archived", "is archived"), ("no_list", "Mailketing list")]
+)
+def test_a_cancelled_delivery_says_why_it_is_not_retried(lead: Lead, reason: str, word: str) -> None:
+    row = builders.make_delivery(lead, status=CANCELLED, reason=reason)
+    with pytest.raises(UserError, match=word):
+        delivery_service.retry(row.id, NOW)
+
+
 @pytest.mark.parametrize("status", [BLOCKED, DeliveryStatus.SENDING, SENT, CANCELLED])
 def test_what_a_retry_cannot_help_is_refused_with_a_reason(lead: Lead, status: DeliveryStatus) -> None:
     row = builders.make_delivery(lead, status=status)

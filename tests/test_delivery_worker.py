@@ -23,11 +23,12 @@ from models import (
     db,
     transaction,
 )
-from services import delivery_service, delivery_worker
+from services import delivery_service, delivery_worker, event_service
+from services.clock import utc_now
 from services.delivery_worker import CLAIM_LIFE, RETRY_DELAYS, Pace, Run, claim_next, send_due, settle
 from services.errors import VendorAuthError, VendorUnreachable
 from services.mailketing_service import AddResult, AnswerKind
-from tests import builders, fakes
+from tests import builders, fakes, messages
 from tests.builders import NOW
 from tests.fakes import FakeMailketing
 from tests.frozen import clock  # noqa: F401 (a fixture)
@@ -453,9 +454,47 @@ def test_a_hold_goes_on_without_credits_and_is_asked_about_once_a_minute(
     assert delivery_worker.ends_hold(mailketing, NOW + timedelta(seconds=130))
 
 
+def test_an_account_with_credits_that_is_refused_all_the_same_is_tried_once_a_minute(
+    mailketing: FakeMailketing,
+    clock: time_machine.Traveller,  # noqa: F811
+) -> None:
+    due()
+    mailketing.always, mailketing.balance = fakes.NO_CREDITS, 50
+    send(mailketing)
+    for _ in range(7):
+        clock.shift(10)
+        moment = utc_now()
+        if delivery_worker.ends_hold(mailketing, moment):
+            send(mailketing, moment)
+    assert (mailketing.credit_calls, len(mailketing.calls)) == (2, 3)
+
+
 def test_without_a_hold_nobody_is_asked(mailketing: FakeMailketing) -> None:
     assert delivery_worker.ends_hold(mailketing, NOW)
     assert mailketing.credit_calls == 0
+
+
+def test_what_has_unread_news_in_the_inbox_waits_until_it_is_read(mailketing: FakeMailketing) -> None:
+    row, other = due(role=FOLLOW_UP), due()
+    event, _ = messages.receive(messages.payment(row.lead.order_id, "paid", NOW))
+    assert event is not None
+    send(mailketing)
+    assert (row.status, other.status) == (PENDING, SENT)
+    event_service.act_on(event, NOW)
+    send(mailketing)
+    assert (row.status, row.lead.status) == (DeliveryStatus.CANCELLED, CLOSING)
+
+
+def test_a_buyer_who_pays_while_the_pace_is_kept_is_not_added(mailketing: FakeMailketing) -> None:
+    row = due(role=FOLLOW_UP)
+
+    def pay(_seconds: float) -> None:
+        with transaction():
+            row.lead.status = CLOSING
+
+    send_due(mailketing, Run(NOW, Pace(Decimal(20), sleep=pay)))
+    db.session.expire_all()
+    assert (row.status, row.reason, mailketing.calls) == (SKIPPED, "status_changed", [])
 
 
 def test_after_a_hold_every_delivery_goes_once(mailketing: FakeMailketing) -> None:

@@ -240,7 +240,29 @@ def test_a_payment_that_was_kept_and_not_acted_on_before_a_kill_is_acted_on(monk
         with pytest.raises(KeyboardInterrupt):
             check_expired_leads(scalev, NOW)
     assert status(lead) is FOLLOW_UP
-    assert result(check_expired_leads(scalev, NOW)) == (0, 1, 0, None)
+    assert result(check_expired_leads(scalev, NOW)) == (0, 0, 0, None)
+    assert status(lead) is CLOSING
+
+
+def test_a_payment_in_the_inbox_is_acted_on_before_its_lead_expires() -> None:
+    lead = due_lead()
+    messages.receive(messages.payment(lead.order_id, "paid", NOW))
+    assert result(check_expired_leads(None, NOW)) == (0, 0, 0, None)
+    assert status(lead) is CLOSING
+
+
+@pytest.mark.parametrize("unread", [EventStatus.FAILED, EventStatus.DEAD])
+def test_a_lead_whose_news_can_not_be_read_waits_for_it(unread: EventStatus) -> None:
+    lead, other = due_lead(), due_lead()
+    event, _ = messages.receive(messages.payment(lead.order_id, "paid", NOW))
+    assert event is not None
+    with transaction() as session:
+        row = session.get_one(WebhookEvent, event.id)
+        row.status, row.next_try_at = unread, NOW + timedelta(minutes=1)
+    assert result(check_expired_leads(None, NOW)) == (1, 0, 0, None)
+    assert (status(lead), status(other)) == (FOLLOW_UP, NOT_CLOSING)
+    assert not lead_service.expire(lead.id, None, NOW)
+    event_service.replay(event.id, NOW)
     assert status(lead) is CLOSING
 
 

@@ -129,7 +129,10 @@ def test_deliver_gives_stuck_claims_back_first(mailketing: FakeMailketing) -> No
     assert jobs.run("deliver").summary.startswith("deliver: 1 sent")
 
 
-def test_deliver_pauses_while_the_account_is_refused(mailketing: FakeMailketing) -> None:
+def test_deliver_pauses_while_the_account_is_refused(
+    mailketing: FakeMailketing,
+    clock: time_machine.Traveller,  # noqa: F811
+) -> None:
     for _ in range(3):
         due_delivery()
     mailketing.always, mailketing.balance = fakes.NO_CREDITS, 0
@@ -138,6 +141,7 @@ def test_deliver_pauses_while_the_account_is_refused(mailketing: FakeMailketing)
     assert report == Report("deliver: on hold", "Mailketing refuses the account: No Credits, Please Top Up")
     assert len(mailketing.calls) == 1
     mailketing.always, mailketing.balance = None, 100
+    clock.shift(60)
     assert jobs.run("deliver").summary.startswith("deliver: 3 sent")
 
 

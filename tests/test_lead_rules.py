@@ -85,6 +85,14 @@ def test_a_person_who_saw_the_spam_mark_overrules_it_until_there_is_a_new_one() 
     assert ask(replace(spam, spam_stamp="4"), lead).archive is SPAM
 
 
+def test_another_message_about_the_same_moment_does_not_overrule_a_person() -> None:
+    seen = Seen(payment="00000000000000005.00000000000000005.1234abcd")
+    lead = replace(LOST, seen=seen)
+    for key, later in (("ffffffff", "5"), ("00000000", "5"), ("00000000", "6")):
+        stamp = f"00000000000000005.0000000000000000{later}.{key}"
+        assert ask(replace(PAID, payment_stamp=stamp), lead).changes_something is (later == "6"), stamp
+
+
 def test_a_lifted_spam_mark_frees_the_lead() -> None:
     assert ask(UNPAID, replace(OPEN, archived=SPAM)) == Decision("not_spam", unarchive=True)
 

@@ -52,6 +52,11 @@ DUPLICATES = [
     "Duplicate entry",
 ]
 NO_DUPLICATES = [
+    "Saldo Anda sudah habis",
+    "Akun Anda sudah diblokir",
+    "Token sudah tidak valid",
+    "Api Token already revoked",
+    "List already deleted",
     "List does not exist",
     "Subscriber doesn't exist",
     "Email not exist",
@@ -169,8 +174,9 @@ def test_a_4xx_with_nothing_to_read_depends_on_its_number():
     assert judge(401, failed("Who are you?"))[0] is AnswerKind.HOLD
     assert judge(403, HTML)[0] is AnswerKind.RETRY
     assert judge(403, failed("Go away"))[0] is AnswerKind.UNKNOWN
-    assert judge(400, HTML)[0] is AnswerKind.UNKNOWN
-    assert judge(404, "")[0] is AnswerKind.UNKNOWN
+    assert judge(400, HTML)[0] is AnswerKind.RETRY
+    assert judge(404, "")[0] is AnswerKind.RETRY
+    assert judge(404, HTML)[0] is AnswerKind.RETRY
 
 
 def test_success_behind_a_4xx_is_not_believed():
@@ -448,6 +454,10 @@ def test_a_429_for_lists_says_how_long_to_wait(httpserver):
         ("-30", -30),
         ("1,234", 1234),
         ("1.234.567", 1234567),
+        ("1234.00", 1234),
+        (1234.5, 1234),
+        ("1.234,00", 1234),
+        ("0.50", 0),
         ("many", None),
         (None, None),
         (True, None),

@@ -168,10 +168,20 @@ def test_saving_the_same_secret_again_opens_no_rotation() -> None:
     assert settings_service.webhook_secrets(NOW) == {"current": "one"}
 
 
-def test_a_typing_error_corrected_during_a_rotation_keeps_the_working_secret() -> None:
-    for secret in ("one", "tow", "two"):
+def test_a_second_change_during_a_rotation_keeps_all_that_were_valid() -> None:
+    """It may mend a typing error, and then the first secret signs; or be a rotation of its own, and then the second."""
+    for secret in ("one", "two", "three"):
         change(scalev_webhook_secret=secret)
-    assert settings_service.webhook_secrets(NOW) == {"current": "two", "previous": "one"}
+    secrets = {"current": "three", "previous": "two", "previous 2": "one"}
+    assert settings_service.webhook_secrets(NOW) == secrets
+    assert settings_service.webhook_secrets(NOW + timedelta(hours=73)) == {"current": "three"}
+
+
+def test_of_many_changes_the_last_four_secrets_are_valid() -> None:
+    for secret in ("one", "two", "three", "four", "five", "six"):
+        change(scalev_webhook_secret=secret)
+    assert list(settings_service.webhook_secrets(NOW).values()) == ["six", "five", "four", "three"]
+    assert max(len(label) for label in settings_service.webhook_secrets(NOW)) <= 10
 
 
 def test_after_a_rotation_has_ended_the_next_one_keeps_the_then_current_secret(
