@@ -5,7 +5,8 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, cast
 
@@ -187,8 +188,8 @@ def list_events(status: str | None, style: str) -> None:
 @click.argument("event_id", type=int)
 def replay_event(event_id: int) -> None:
     """Process an event again."""
-    logging.getLogger(event_service.__name__).setLevel(logging.CRITICAL)  # what failed is told below, in one line
-    event = event_service.replay(event_id, utc_now())
+    with _silent(event_service.__name__):  # what failed is told below, in one line
+        event = event_service.replay(event_id, utc_now())
     click.echo(f"{event.id} {event.status.value} {event.reason or ''}".strip())
     if event.error:
         raise click.ClickException(event.error)
@@ -345,6 +346,17 @@ def _read_password() -> str:
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     return sys.stdin.readline().rstrip("\r\n")
+
+
+@contextmanager
+def _silent(logger_name: str) -> Iterator[None]:
+    logger = logging.getLogger(logger_name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _write_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], style: str) -> None:

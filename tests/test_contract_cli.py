@@ -330,6 +330,17 @@ def test_an_event_that_fails_again_is_a_refusal(run: Any, app: Flask, monkeypatc
     assert "ZeroDivisionError" in done.err
 
 
+def test_a_real_replay_that_fails_says_one_line(app: Flask, config: Config) -> None:
+    order = order_created()
+    lead = builders.make_lead(order_id=order["data"]["order_id"])
+    event = builders.make_event(body=json.dumps(order).encode())
+    with transaction():
+        lead.news = ["no news at all"]
+    done = run_flask(config.instance_path, "events", "replay", str(event.id))
+    check_manners(done)
+    assert (done.code, "TypeError" in done.err or "AttributeError" in done.err) == (1, True)
+
+
 def test_deliveries_have_the_contract_s_columns_first_in_both_formats(run: Any) -> None:
     delivery = builders.make_delivery(tries=2)
     text = run("deliveries", "list").out

@@ -23,7 +23,7 @@ from sqlalchemy import event
 from app import create_app
 from config import DATABASE_FILE, Config
 from models import AccountHold, EventStatus, Heartbeat, WebhookEvent, db, transaction
-from services import settings_service
+from services import event_service, jobs, settings_service
 from services.clock import utc_now
 from tests import builders
 from tests.processes import (
@@ -450,6 +450,14 @@ def test_health_is_degraded_when_a_person_should_look(app: Flask, client: FlaskC
     assert answer.status_code == 503
     assert answer.get_json()["status"] == "degraded"
     assert (answer.get_json()["database"] == "ok") is (trouble != "broken database")
+    assert set(answer.get_json()) == {"status", "version", "database", "scheduler", "inbox", "outbox"}
+
+
+def test_the_last_run_is_a_job_s_and_no_other_sign_of_life(app: Flask, client: FlaskClient) -> None:
+    event_service.note_test_event(builders.NOW)
+    assert client.get("/healthz").get_json()["scheduler"]["last_run"] is None
+    jobs.run("process-events")
+    assert client.get("/healthz").get_json()["scheduler"]["last_run"] is not None
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 import time_machine
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
+from sqlalchemy.engine import Engine
 
 from models import (
     ArchiveReason,
@@ -110,6 +111,27 @@ def test_every_full_fixture_opens_exactly_one_lead(name: str) -> None:
     lead = db.session.scalars(select(Lead)).one()
     assert lead.is_archived is (name == "order_spam_created")
     assert lead.lines and lead.product_name
+
+
+def test_deliveries_are_locked_before_they_are_read_for_a_new_address(product_list: ProductList, order_id: str) -> None:
+    """Else a worker claims one in between, and what was sent to the old address counts as sent to the new one."""
+    take_in(created(order_id))
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM deliveries" in statement:
+            statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        data = messages.full_order(order_id, ORDERED + timedelta(minutes=1))
+        data["destination_address"] |= {"email": "baru@example.com"}
+        take_in(messages.envelope("order.updated", data))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert lead_of(order_id).deliveries[0].email == "baru@example.com"
+    assert "deliveries.role" not in statements[0].partition("FROM")[0]  # the lock takes no more than the id
+    assert "FOR UPDATE" in statements[0] or db.engine.dialect.name == "sqlite"
 
 
 def test_an_order_without_email_is_a_lead_whose_delivery_waits_for_an_address(product_list: ProductList) -> None:

@@ -139,6 +139,12 @@ def snapshot(**fields: Any) -> OrderSnapshot:
     return OrderSnapshot("A1", **fields)
 
 
+def test_a_very_long_life_does_not_forget_a_payment_behind_a_doubt() -> None:
+    doubt = [News(at(1), payment_status="paid"), News(at(2), payment_status="conflict")]
+    known = history(*doubt, *(News(at(3 + number), order_status="shipped") for number in range(order_news.MAX_NEWS)))
+    assert states(known)[-1].paid
+
+
 def test_a_detail_is_taken_from_its_newest_message() -> None:
     newer, stamps = merge_details(snapshot(name="Siti"), {}, at(10))
     assert newer == {"name": "Siti"}
