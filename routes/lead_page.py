@@ -28,7 +28,7 @@ def render(lead_id: int, **refused: FlaskForm) -> str:
         lead=lead,
         now=now,
         forms=forms | refused,
-        hold=lead_queries.hold_reason(lead),
+        hold=lead_queries.hold_reason(lead) or lead_queries.unread_reason(lead),
         entries=entries,
         chat=chats.get(lead_id),
         people=contact_service.names_of({entry.row.actor for entry in entries if hasattr(entry.row, "actor")}),

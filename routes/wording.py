@@ -210,6 +210,7 @@ REASON = {
     "not_spam": lazy_gettext("ScaleV says that it is no spam after all."),
     "not_canceled": lazy_gettext("The order is no longer canceled."),
     "payment_conflict": lazy_gettext("Check the payment: ScaleV can't match the transfer."),
+    "unread_news": lazy_gettext("News of this order in the inbox could not be read yet; see Events."),
     "cod_under_way": lazy_gettext("The COD parcel is on its way."),
     "manual": lazy_gettext("Moved by hand."),
     "order_received": lazy_gettext("The order came in."),

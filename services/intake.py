@@ -43,6 +43,8 @@ def _serve(queue: _Queue) -> None:
             arrival, receipt = queue.popleft()
             arrivals.append(arrival)
             receipts.append(receipt)
+    if not arrivals:  # another thread has all of them in hand
+        return
     try:
         results = _keep_and_act(arrivals)
     except BaseException as error:

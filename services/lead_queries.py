@@ -10,13 +10,14 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import defer, joinedload, selectinload
 
 from models import Delivery, Lead, ProductList, db
-from services import catalogue_service, keyset, lead_filters, lead_rules
+from services import catalogue_service, keyset, lead_filters, lead_rules, unread_news
 from services.contacts import clean_text
 from services.errors import NotFound
 from services.keyset import Page
 from services.lead_filters import LeadFilter, Tab
 from services.order_news import OrderState
 
+UNREAD_NEWS = "unread_news"
 MAX_COUNT = 10_000  # counting further costs more than the number is worth
 _FEW = 1_000
 _NEWEST = 2_000  # where the stores, CS and payment methods that one can choose are looked for
@@ -137,6 +138,11 @@ def hold_reason(lead: Lead) -> str | None:
         order_status=lead.order_status,
     )
     return lead_rules.hold_reason(state)
+
+
+def unread_reason(lead: Lead) -> str | None:
+    """Return why a lead does not move that nothing else holds: news of its order stands unread in the inbox."""
+    return UNREAD_NEWS if unread_news.has(lead.order_id) else None
 
 
 def tabs_of(lead_ids: Iterable[int]) -> Counter[Tab]:
