@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
@@ -9,6 +10,7 @@ from flask import Flask
 
 import demo
 from config import Config
+from services.statuses import DeliveryStatus, LeadStatus
 from tests.processes import Demo, free_port
 
 
@@ -49,6 +51,26 @@ def test_a_demo_on_another_port_leaves_the_first_alone(running: Demo) -> None:
         assert leads(running) == known > 0
     finally:
         second.stop()
+
+
+@pytest.mark.slow
+def test_every_state_shows_at_once(running: Demo) -> None:
+    states = dict(running.rows("select status, count(*) from deliveries group by status"))
+    assert set(states) - {"sending"} == {status.value for status in DeliveryStatus} - {"sending"}
+    later = datetime.now(UTC) + timedelta(minutes=30)
+    moment = later.strftime("%Y-%m-%d %H:%M")
+    retries = "select count(*) from deliveries where status = 'pending' and tries > 0 and next_attempt_at > ?"
+    assert running.rows(retries, moment) == [(1,)], "one waits for another try, for long enough to be looked at"
+    assert {row[0] for row in running.rows("select distinct status from leads")} == {row.value for row in LeadStatus}
+    events = {row for row in running.rows("select status, name from webhook_events")}
+    assert ("ignored", "business.test_event") in events
+    assert {status for status, _ in events} >= {"processed", "waiting"}
+
+
+@pytest.mark.slow
+def test_product_lists_are_saved_as_the_form_saves_them(running: Demo) -> None:
+    unknown = "select name from product_lists where product_id not in (select scalev_id from catalogue_products)"
+    assert running.rows(unknown) == []
 
 
 def test_sample_data_that_cannot_be_put_in_is_one_line(
