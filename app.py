@@ -5,6 +5,7 @@ serves with waitress. This module imports everything and is imported by nothing.
 """
 
 import argparse
+from tempfile import TemporaryFile
 
 from flask import Flask
 from flask_compress import Compress
@@ -36,9 +37,9 @@ def create_app(config: Config | None = None) -> Flask:
     """
     config = config or read_config()
     logs.set_up(config.log_level)
-    make_folder(config)
+    session_key = make_folder(config)
     app = Flask("app", root_path=str(BASE_DIR), instance_path=str(config.instance_path))
-    app.config.from_mapping(flask_settings(config))
+    app.config.from_mapping(flask_settings(config, session_key))
     app.extensions["config"] = config
     app.extensions["started_at"] = utc_now()
     app.extensions["create_app"] = create_app
@@ -65,19 +66,26 @@ def read_config() -> Config:
     return config
 
 
-def make_folder(config: Config) -> None:
-    """Make the instance folder; a place where there can be none ends the process with one line."""
+def make_folder(config: Config) -> str:
+    """Make the instance folder and return the key that signs sessions.
+
+    A place where there can be no folder, or none that can be written to, ends the process with one line.
+    """
+    folder = config.instance_path
     try:
-        config.instance_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+        return config.secret_key or keys.session_key(folder)
     except OSError as error:
-        raise SystemExit(f"Configuration: INSTANCE_PATH can't be a folder: {error.strerror}.") from error
+        wanted = "a folder that this program can read and write"
+        raise SystemExit(f"Configuration: INSTANCE_PATH must be {wanted}: {error.strerror} ({folder}).") from error
 
 
-def flask_settings(config: Config) -> dict[str, object]:
+def flask_settings(config: Config, session_key: str) -> dict[str, object]:
     """Return Flask's own settings for a configuration."""
     url = config.sqlalchemy_url
     return {
-        "SECRET_KEY": config.secret_key or keys.session_key(config.instance_path),
+        "SECRET_KEY": session_key,
         "SQLALCHEMY_DATABASE_URI": url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(url),
         "MAX_CONTENT_LENGTH": MAX_FORM_BYTES,

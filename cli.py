@@ -63,6 +63,7 @@ class Commands(_Guarded, AppGroup):
 
 def _prepare_database() -> None:
     """Make the database when there is none; refuse one that another version made."""
+    schema.connect().close()
     if schema.is_empty():
         schema.upgrade()
     schema.check()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 BASE_DIR = Path(__file__).resolve().parent
@@ -183,8 +183,8 @@ class _Reader:
         if text is None:
             return None
         try:
-            _with_driver(text).get_dialect().import_dbapi()
-        except (ArgumentError, ValueError, ImportError) as error:
+            create_engine(_with_driver(text))  # opens nothing; reads the options and loads the driver
+        except (ArgumentError, TypeError, ValueError, ImportError) as error:
             raise ConfigError(f"{name} must be a database URL such as postgresql://user@host/name.") from error
         return text
 

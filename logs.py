@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 from services.contacts import redact
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_QUIET = ("apscheduler", "alembic", "waitress.queue")
+_LEVELS = {
+    "apscheduler": logging.WARNING,
+    # It warns when a job takes longer than its interval; `max_instances` is there for that.
+    "apscheduler.scheduler": logging.ERROR,
+    "alembic": logging.WARNING,
+    # Its error is the one line that says why `db upgrade` or a start ended: no LOG_LEVEL may hide it.
+    "flask_migrate": logging.ERROR,
+    # It warns for each request that waits for a thread: under load a line a webhook.
+    "waitress.queue": logging.ERROR,
+}
 
 
 class KeyValueFormatter(logging.Formatter):
@@ -24,7 +33,7 @@ class KeyValueFormatter(logging.Formatter):
 
 
 def set_up(level: str) -> None:
-    """Send the program's log to standard error; libraries speak from WARNING on."""
+    """Send the program's log to standard error; some libraries have a level of their own."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(KeyValueFormatter())
     root = logging.getLogger()
@@ -32,5 +41,5 @@ def set_up(level: str) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, own_level in _LEVELS.items():
+        logging.getLogger(name).setLevel(own_level)

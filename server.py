@@ -2,7 +2,7 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -19,19 +19,28 @@ THREADS = 8
 MAX_BODY_BYTES = 16 * 1024 * 1024  # waitress reads a body to its end before the application sees it
 
 
-def run(app: Flask) -> None:
+def run(app: Flask, begin: Callable[[], None] | None = None) -> None:
     """Serve until Ctrl-C or SIGTERM.
+
+    The address comes first: a second start must not touch the database of the program that runs already.
+
+    Args:
+        app: the application.
+        begin: what is to happen once the address is ours, before the database is opened.
 
     Raises:
         SystemExit: the address is taken or the database can't be used; one line says which.
     """
     config: Config = app.extensions["config"]
-    prepare(app)
-    with _listening(app, config) as web, _jobs(app, config.scheduler_enabled):
-        signal.signal(signal.SIGTERM, _stop)
-        click.echo(f"Serving on {config.base_url}  (stop with Ctrl-C)")
-        _greet(app, config)
-        web.run()
+    with _listening(app, config) as web:
+        if begin is not None:
+            begin()
+        prepare(app)
+        with _jobs(app, config.scheduler_enabled):
+            signal.signal(signal.SIGTERM, _stop)
+            click.echo(f"Serving on {config.base_url}  (stop with Ctrl-C)")
+            _greet(app, config)
+            web.run()
 
 
 def prepare(app: Flask) -> None:

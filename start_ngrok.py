@@ -21,9 +21,24 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-import requests
+try:
+    import requests
 
-from config import BASE_DIR, Config, ConfigError
+    from config import BASE_DIR, Config, ConfigError
+except ModuleNotFoundError as error:  # a python that lacks what `make run` has installed into .venv
+    _folder = Path(__file__).resolve().parent / ".venv"
+    _python = _folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if __name__ != "__main__":
+        raise
+    if Path(sys.prefix).resolve() == _folder or not _python.exists():
+        sys.exit(
+            f"Paket {error.name} belum terpasang. Jalankan dulu: make run, atau pip install -r requirements.txt"
+            f" / The package {error.name} is missing. Run first: make run, or pip install -r requirements.txt"
+        )
+    if os.name != "nt":
+        os.execv(_python, [str(_python), *sys.argv])  # noqa: S606 (ourselves)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other one, which ends in good order
+    sys.exit(subprocess.call([str(_python), *sys.argv]))  # noqa: S603 (ourselves)
 
 ENV_FILE = BASE_DIR / ".env"
 LAST_URL_FILE = "ngrok_url.txt"  # in the instance folder
@@ -78,10 +93,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "program_answers": ("Aplikasi menjawab di {url}.", "The program answers at {url}."),
     "program_silent": (
         "PERHATIAN: aplikasi belum menjawab di {url}.\n"
-        "  Jalankan di jendela lain: python app.py\n"
+        "  Jalankan di jendela lain: make run (tanpa make: python app.py)\n"
         "  Kalau aplikasi memakai port lain, ulangi dengan --port ANGKA.",
         "WARNING: the program does not answer at {url} yet.\n"
-        "  Start it in another window: python app.py\n"
+        "  Start it in another window: make run (without make: python app.py)\n"
         "  If it uses another port, run this again with --port NUMBER.",
     ),
     "program_other": (

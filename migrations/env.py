@@ -4,13 +4,14 @@ from typing import Any
 
 from alembic import context
 from sqlalchemy import Connection, Enum, LargeBinary, String
-from sqlalchemy.exc import OperationalError
 
 import models  # noqa: F401 (the tables, for --autogenerate)
 import models_catalogue  # noqa: F401
 import models_contact  # noqa: F401
 import models_people  # noqa: F401
 from database import db, writing
+from services import schema
+from services.schema import DatabaseUnusable
 
 
 def render_item(kind: str, item: Any, _autogen: object) -> str | bool:
@@ -44,9 +45,9 @@ def run() -> None:
 
 def _connect() -> Connection:
     try:
-        return db.engine.connect()
-    except OperationalError as error:  # Flask-Migrate shows a RuntimeError as one line, everything else as a traceback
-        raise RuntimeError("The database does not answer. Check DATABASE_URL, and that its server runs.") from error
+        return schema.connect()
+    except DatabaseUnusable as error:  # Flask-Migrate shows a RuntimeError as one line, everything else as a traceback
+        raise RuntimeError(str(error)) from error
 
 
 def _migrate(connection: Any) -> None:

@@ -27,7 +27,12 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--webhook-secret", default=defaults.webhook.secret)
     parser.add_argument("--scalev-key", default=defaults.scalev_key)
     parser.add_argument("--mailketing-token", default=defaults.mailketing_token)
-    parser.add_argument("--lang", choices=LANGUAGES, default=defaults.lang, help="language of the demo page")
+    parser.add_argument(
+        "--lang",
+        choices=LANGUAGES,
+        default=defaults.lang,
+        help="for browsers that ask for neither",
+    )
     parser.add_argument("--big", action="store_true", help="a catalogue that needs several pages")
     return parser.parse_args(arguments)
 

@@ -16,7 +16,7 @@ from sandbox.demo import seed_demo
 from sandbox.orders import Order
 from sandbox.state import get_sandbox
 from sandbox.switches import MODES
-from sandbox.texts import translate
+from sandbox.texts import LANGUAGES, translate
 
 bp = Blueprint("pages", __name__)
 ROWS_SHOWN = 25
@@ -47,8 +47,12 @@ def find_app_url(webhook_url: str | None) -> str | None:
     return f"{parts.scheme}://{parts.netloc}/"
 
 
-def build_translator() -> Callable[[str], str]:
-    lang = get_sandbox().settings.lang
+def choose_language() -> str:
+    """The browser's language where the page has it, else the one that was set at the start."""
+    return request.accept_languages.best_match(LANGUAGES) or get_sandbox().settings.lang
+
+
+def build_translator(lang: str) -> Callable[[str], str]:
     return lambda name: translate(name, lang)
 
 
@@ -58,12 +62,12 @@ bp.before_request(refuse_foreign_origin)
 @bp.get("/")
 def show_page() -> str:
     sandbox = get_sandbox()
-    settings = sandbox.settings
+    settings, lang = sandbox.settings, choose_language()
     with sandbox.lock:
         return render_template(
             "page.html",
-            t=build_translator(),
-            lang=settings.lang,
+            t=build_translator(lang),
+            lang=lang,
             app_url=find_app_url(settings.webhook.url),
             webhook_url=settings.webhook.url,
             goods=sandbox.catalogue.list_goods(),

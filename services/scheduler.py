@@ -16,6 +16,7 @@ from flask import Flask
 from services import catalogue_service, import_service, jobs, lease_service, settings_service
 from services.clock import utc_now
 from services.health_service import SCHEDULER
+from services.jobs import Report
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,18 @@ CATALOGUE_SECONDS = 10
 _JOB_DEFAULTS = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
 
 
+class _News:
+    """The last word on each job; a log that repeats it every ten seconds hides what is new."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, str | None] = {}
+
+    def is_new(self, name: str, word: str | None) -> bool:
+        """Whether the word on a job is another than the last time; None, that all is well, is where each begins."""
+        last, self._words[name] = self._words.get(name), word
+        return word != last
+
+
 class Scheduler:
     """Runs the jobs in background threads of this process while it holds the lease."""
 
@@ -39,6 +52,7 @@ class Scheduler:
         self._app = app
         self._owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._active = threading.Event()
+        self._failures, self._problems = _News(), _News()
         self._threads = ThreadPoolExecutor()
         executors = {"default": self._threads}
         self._clock = BackgroundScheduler(timezone=UTC, job_defaults=_JOB_DEFAULTS, executors=executors)
@@ -74,7 +88,7 @@ class Scheduler:
     def _job(self, name: str) -> Callable[[], None]:
         def run() -> None:
             if self._active.is_set():
-                self._guarded(lambda: _run_and_log(name), name)
+                self._guarded(lambda: jobs.run(name), name)
 
         return run
 
@@ -118,14 +132,30 @@ class Scheduler:
         with self._app.app_context():
             return settings_service.number("check_interval_minutes") * 60
 
-    def _guarded(self, function: Callable[[], object], name: str) -> None:
+    def _guarded(self, function: Callable[[], Report | None], name: str) -> None:
         started_at = utc_now()
         with self._app.app_context():
             try:
-                function()
+                report = function()
             except Exception as error:  # the edge of a job: recorded, shown on the dashboard, tried again next time
-                logger.exception("job failed", extra={"job": name})
+                self._log_failure(name, error)
                 self._record_failure(name, started_at, error)
+                return
+        if self._failures.is_new(name, None):
+            logger.info("job works again", extra={"job": name})
+        if report is not None:
+            self._log_report(name, report)
+
+    def _log_failure(self, name: str, error: Exception) -> None:
+        first_line = str(error).partition("\n")[0]  # below it the database's errors have values that differ each time
+        is_new = self._failures.is_new(name, f"{type(error).__name__}: {first_line}")
+        logger.log(logging.ERROR if is_new else logging.DEBUG, "job failed", exc_info=is_new, extra={"job": name})
+
+    def _log_report(self, name: str, report: Report) -> None:
+        level = logging.DEBUG
+        if self._problems.is_new(name, report.problem):
+            level = logging.WARNING if report.problem else logging.INFO
+        logger.log(level, "job done", extra={"job": name, "summary": report.summary, "problem": report.problem})
 
     def _record_failure(self, name: str, started_at: datetime, error: Exception) -> None:
         try:
@@ -134,20 +164,12 @@ class Scheduler:
             logger.exception("failure not recorded", extra={"job": name})
 
 
-def _run_and_log(name: str) -> None:
-    report = jobs.run(name)
-    level = logging.WARNING if report.problem else logging.DEBUG
-    logger.log(level, "job done", extra={"job": name, "summary": report.summary, "problem": report.problem})
+def _import_if_begun() -> Report | None:
+    return jobs.run("import") if import_service.is_due(utc_now()) else None
 
 
-def _import_if_begun() -> None:
-    if import_service.is_due(utc_now()):
-        _run_and_log("import")
-
-
-def _refresh_catalogue_if_due() -> None:
-    if jobs.catalogue_is_due(utc_now()):
-        _run_and_log(catalogue_service.JOB)
+def _refresh_catalogue_if_due() -> Report | None:
+    return jobs.run(catalogue_service.JOB) if jobs.catalogue_is_due(utc_now()) else None
 
 
 def wait_for_stop() -> None:

@@ -4,6 +4,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import current_app
 from flask_migrate import upgrade as run_migrations
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from models import db
 from services.errors import UserError
@@ -11,6 +13,26 @@ from services.errors import UserError
 
 class SchemaOutdated(UserError):
     """The database was made by another version of the program."""
+
+
+class DatabaseUnusable(UserError):
+    """The database can't be opened."""
+
+
+def connect() -> Connection:
+    """Open the database.
+
+    Raises:
+        DatabaseUnusable: it does not answer, or its driver refuses what DATABASE_URL says.
+    """
+    try:
+        return db.engine.connect()
+    except OperationalError as error:
+        raise DatabaseUnusable("The database does not answer. Check DATABASE_URL, and that its server runs.") from error
+    # What drivers raise for an option, host or character set that they don't know has nothing in common.
+    except (SQLAlchemyError, TypeError, ValueError, AttributeError) as error:
+        reason = str(getattr(error, "orig", error)).partition("\n")[0]
+        raise DatabaseUnusable(f"The database can't be opened: {reason}. Check DATABASE_URL.") from error
 
 
 def upgrade() -> None:

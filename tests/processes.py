@@ -142,6 +142,24 @@ class Program(Server):
         write(self.instance, statement, *values)
 
 
+class Demo(Program):
+    """`python app.py --demo`."""
+
+    def __init__(self, instance: Path, **variables: str) -> None:
+        super().__init__(instance, ("app.py", "--demo"), **variables)
+        self.data = instance / f"demo-{self.port}"
+
+    def wait_for_samples(self) -> None:
+        def are_in() -> bool:
+            assert self.process.poll() is None, f"the demo ended:\n{self.log}"
+            return "Sample data is in" in self.log
+
+        wait_until(are_in, "the sample data", 60, log=lambda: self.log)
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        return rows(self.data, query, *values)
+
+
 @contextmanager
 def running(instance: Path, **variables: str) -> Iterator[Program]:
     """The program, up and answering, until the block ends."""

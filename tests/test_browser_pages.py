@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 from config import DEMO_EMAIL, DEMO_PASSWORD
 from demo import SIGNING_SECRET
 from tests.browser import DESK, PHONE, OpenPage, log_in
-from tests.processes import Program, order_created, rows, wait_until
+from tests.processes import Demo, order_created
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -31,19 +31,18 @@ HOSTILE = "<img src=x onerror=alert(1)>\u202e=HYPERLINK(1) " + "W" * 300
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The demo, as `make demo` starts it, once its sample data is in."""
-    program = Program(tmp_path_factory.mktemp("demo") / "instance", ("app.py", "--demo"))
+    program = Demo(tmp_path_factory.mktemp("demo") / "instance")
     try:
-        program.wait_until_up()
-        wait_until(lambda: "Sample data is in" in program.log, "the sample data", 60, lambda: program.log)
+        program.wait_for_samples()
         yield program
     finally:
         program.stop()
 
 
 @pytest.fixture(scope="module")
-def session(demo: Program, browser: Any) -> dict[str, Any]:
+def session(demo: Demo, browser: Any) -> dict[str, Any]:
     """What a browser that is logged in keeps, so that not every test logs in."""
     context = browser.new_context()
     page = context.new_page()
@@ -53,13 +52,13 @@ def session(demo: Program, browser: Any) -> dict[str, Any]:
     return state
 
 
-def all_pages(demo: Program) -> list[str]:
+def all_pages(demo: Demo) -> list[str]:
     newest = {
         "lead": "select max(id) from leads",
         "event": "select max(id) from webhook_events",
         "product_list": "select max(id) from product_lists",
     }
-    ids = {name: rows(demo.instance / "demo", query)[0][0] for name, query in newest.items()}
+    ids = {name: demo.rows(query)[0][0] for name, query in newest.items()}
     return [*PAGES, *(path.format(**ids) for path in DETAILS)]
 
 
@@ -84,7 +83,7 @@ def serious(page: Page) -> list[str]:
 
 @pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=["phone-light", "phone-dark", "desk-light", "desk-dark"])
 def test_every_page_is_sound_and_open_to_all(
-    demo: Program, session: dict[str, Any], open_page: OpenPage, size: dict[str, int], scheme: str
+    demo: Demo, session: dict[str, Any], open_page: OpenPage, size: dict[str, int], scheme: str
 ) -> None:
     # Playwright itself evaluates axe, which the page's own policy would forbid.
     page = open_page(size=size, scheme=scheme, storage_state=session, bypass_csp=True)
@@ -95,7 +94,7 @@ def test_every_page_is_sound_and_open_to_all(
     assert {path: found for path, found in complaints.items() if found} == {}
 
 
-def test_every_page_works_with_javascript_off(demo: Program, session: dict[str, Any], open_page: OpenPage) -> None:
+def test_every_page_works_with_javascript_off(demo: Demo, session: dict[str, Any], open_page: OpenPage) -> None:
     page = open_page(size=PHONE, storage_state=session, java_script_enabled=False)
     for path in all_pages(demo):
         answer = page.goto(demo.url + path)
@@ -105,7 +104,7 @@ def test_every_page_works_with_javascript_off(demo: Program, session: dict[str, 
     assert page.locator("main").inner_text()
 
 
-def test_a_hostile_order_is_text_everywhere(demo: Program, session: dict[str, Any], open_page: OpenPage) -> None:
+def test_a_hostile_order_is_text_everywhere(demo: Demo, session: dict[str, Any], open_page: OpenPage) -> None:
     body = order_created(notes=HOSTILE)
     line = {
         **body["data"]["orderlines"][0],
@@ -127,7 +126,7 @@ def test_a_hostile_order_is_text_everywhere(demo: Program, session: dict[str, An
 
 
 def test_the_keys_move_through_the_leads_and_open_the_help(
-    demo: Program, session: dict[str, Any], open_page: OpenPage
+    demo: Demo, session: dict[str, Any], open_page: OpenPage
 ) -> None:
     page = open_page(storage_state=session)
     look_at(page, f"{demo.url}/leads")
@@ -147,7 +146,7 @@ def test_the_keys_move_through_the_leads_and_open_the_help(
 
 
 def test_a_chosen_look_stays_and_the_system_s_is_followed_else(
-    demo: Program, session: dict[str, Any], open_page: OpenPage
+    demo: Demo, session: dict[str, Any], open_page: OpenPage
 ) -> None:
     page = open_page(scheme="dark", storage_state=session)
     look_at(page, demo.url)

@@ -90,6 +90,96 @@ def test_a_database_that_is_not_there_is_one_line_without_its_password(tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("query", ["foo=bar", "connect_timeout=soon"])
+def test_options_that_the_driver_refuses_are_one_line(tmp_path: Path, query: str) -> None:
+    refused = {"DATABASE_URL": f"mysql://user:hush@127.0.0.1:1/leads?{query}"}
+    starts = [start(tmp_path, **refused)]
+    starts += [run_flask(tmp_path, *words.split(), **refused) for words in ("db upgrade", "users list")]
+    for done in starts:
+        assert is_one_line_about(done, "DATABASE_URL"), done
+        assert "hush" not in done.err
+
+
+@pytest.mark.slow
+def test_a_quiet_log_does_not_hide_why_the_start_ended(tmp_path: Path) -> None:
+    silent = {"LOG_LEVEL": "CRITICAL", "DATABASE_URL": "mysql://user@127.0.0.1:1/leads"}
+    for done in (start(tmp_path, **silent), run_flask(tmp_path, "db", "upgrade", **silent)):
+        assert is_one_line_about(done, "DATABASE_URL"), done
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which not even root can write")
+def test_a_folder_that_cannot_be_written_to_is_one_line() -> None:
+    done = start(Path("/proc"))
+    assert is_one_line_about(done, "INSTANCE_PATH"), done
+
+
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
+def test_a_key_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "secret_key").mkdir()
+    done = start(tmp_path)
+    assert is_one_line_about(done, "INSTANCE_PATH"), done
+
+
+@pytest.mark.slow
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     with running(tmp_path / "first") as program:
         done = start(tmp_path / "second", PORT=str(program.port))

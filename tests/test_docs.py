@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
@@ -17,11 +18,13 @@ from services import jobs
 
 ENGLISH, INDONESIAN = BASE_DIR / "README.md", BASE_DIR / "README.id.md"
 READMES = (ENGLISH, INDONESIAN)
+FOR_USERS = (*READMES, BASE_DIR / "WEBHOOK_TESTING.md", BASE_DIR / "WEBHOOK_TESTING.id.md")
 NOT_OURS = {".venv", ".git", ".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache", "instance"}
 MAX_PICTURE_BYTES = 150_000
 ABSENT_DEFAULTS = {"none", "tidak ada"}
 
 _FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_ANY_FENCE = re.compile(r"^ *```\w*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)  # also inside of lists
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _ROW = re.compile(r"^\| (.+) \|$", re.MULTILINE)
@@ -196,6 +199,23 @@ def test_every_flask_command_that_is_named_exists(app: Flask, document: Path) ->
         command = re.search(r"flask --app app (\w.*)", words)
         if command:
             _resolve(app, command.group(1))
+
+
+@pytest.mark.parametrize("document", FOR_USERS, ids=_name)
+def test_commands_to_copy_find_their_program_after_make_run(document: Path) -> None:
+    """What `make run` installs is on nobody's PATH; the one block for those without make makes no `.venv`."""
+    scripts = {entry.name for entry in entry_points(group="console_scripts")} | {"python", "pip"}
+    blocks = [block for block in _ANY_FENCE.findall(_text(document)) if "pip install" not in block]
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    assert [line for line in lines if re.match(r"(python|flask|pip|gunicorn) ", line)] == []
+    named = {found[1] for line in lines if (found := re.match(r"\.venv/bin/(\w+)", line))}
+    assert named and named <= scripts
+
+
+@pytest.mark.parametrize("document", FOR_USERS, ids=_name)
+def test_scripts_that_are_to_be_run_exist(document: Path) -> None:
+    named = {found[1] for line in _code(document) if (found := re.match(r"(?:\S*/)?python (\w+\.py)", line))}
+    assert {name for name in named if not (BASE_DIR / name).exists()} == set()
 
 
 @pytest.mark.parametrize("readme", READMES, ids=_name)

@@ -873,6 +873,21 @@ def test_the_page_speaks_english_when_asked() -> None:
     assert css.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("en-GB,en;q=0.9", "tick “8 days old”"),
+        ("id-ID,id;q=0.9,en;q=0.8", "centang “Berumur 8 hari”"),
+        ("de", "centang “Berumur 8 hari”"),
+    ],
+)
+def test_the_page_speaks_the_browsers_language_and_says_how_an_order_expires(
+    client: Client, asked: str, words: str
+) -> None:
+    page = client.session.get(f"{client.base}/", headers={"Accept-Language": asked}, timeout=5)
+    assert words in page.content.decode()
+
+
 def test_the_page_makes_and_moves_orders_by_plain_forms(client: Client, receiver: Receiver) -> None:
     form = {"name": "Dewi", "email": "dewi@example.com", "product": "Propolis 30 ml", "method": "cod", "old": "1"}
     client.session.post(f"{client.base}/orders", data=form, timeout=5)

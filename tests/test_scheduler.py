@@ -1,5 +1,6 @@
 """The clock that starts the jobs: at once, while it holds the lease, and never by being imported."""
 
+import logging
 import subprocess
 import sys
 import threading
@@ -106,6 +107,62 @@ def test_a_job_that_raises_is_recorded_and_runs_again(app: Flask, monkeypatch: p
     db.session.rollback()
     row = db.session.get_one(Heartbeat, "deliver")
     assert (row.error, row.succeeded_at) == ("ZeroDivisionError: boom", None)
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """Level and text of what the scheduler said in a log of the usual level."""
+    ours = [record for record in caplog.records if record.name == scheduler.__name__]
+    return [(record.levelname, record.getMessage()) for record in ours if record.levelno >= logging.INFO]
+
+
+def test_a_problem_is_logged_when_it_begins_changes_and_ends(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    problems = [None, "no credits", "no credits", "no credits", "wrong token", "wrong token", None, None]
+    told = iter(problems)
+    monkeypatch.setattr(jobs, "run", lambda name: Report(name, next(told)))
+    one = Scheduler(app)
+    one._renew()
+    with caplog.at_level(logging.DEBUG):
+        for _ in problems:
+            one._job("deliver")()
+    assert logged(caplog) == [("WARNING", "job done"), ("WARNING", "job done"), ("INFO", "job done")]
+    assert [record.__dict__["problem"] for record in caplog.records if record.levelno == logging.WARNING] == [
+        "no credits",
+        "wrong token",
+    ]
+
+
+def test_a_failure_is_logged_when_it_begins_and_ends(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = [True, True, True, False, False]
+    states = iter(broken)
+
+    def run(name: str) -> Report:
+        if next(states):
+            raise ZeroDivisionError("boom")
+        return Report(name)
+
+    monkeypatch.setattr(jobs, "run", run)
+    one = Scheduler(app)
+    one._renew()
+    with caplog.at_level(logging.DEBUG):
+        for _ in broken:
+            one._job("deliver")()
+    assert logged(caplog) == [("ERROR", "job failed"), ("INFO", "job works again")]
+
+
+def test_a_job_that_has_nothing_to_do_does_not_end_its_problem(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    reports = iter([Report("import", "ScaleV is silent"), None, Report("import", "ScaleV is silent")])
+    monkeypatch.setattr(scheduler, "_import_if_begun", lambda: next(reports))
+    one = Scheduler(app)
+    one._renew()
+    for _ in range(3):
+        one._import()
+    assert logged(caplog) == [("WARNING", "job done")]
 
 
 def test_a_changed_interval_is_followed(running: Scheduler, app: Flask) -> None:

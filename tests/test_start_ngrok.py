@@ -23,7 +23,17 @@ import start_ngrok
 from config import Config
 from routes.dashboard import EVENTS_TO_TICK
 from start_ngrok import LAST_URL_FILE, TEXTS, Target, hints, main, printable, save_public_url, stop
-from tests.processes import ROOT, SHARED_SECRET, Output, Server, environment, free_port, running, wait_until
+from tests.processes import (
+    ROOT,
+    SHARED_SECRET,
+    Output,
+    Server,
+    environment,
+    free_port,
+    run_python,
+    running,
+    wait_until,
+)
 
 URL = "https://toko-madu.ngrok-free.dev"
 OTHER_URL = "https://toko-lain.ngrok-free.dev"
@@ -623,6 +633,42 @@ def test_a_stubborn_ngrok_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
         process.stdout.readline()
         stop(process)
         assert process.returncode == -signal.SIGKILL
+
+
+# --- a python without the packages -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare_checkout(tmp_path: Path) -> Path:
+    """The helper in a folder of its own."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("start_ngrok.py", "config.py"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+def start_without_packages(folder: Path, *arguments: str) -> Output:
+    env = environment(folder / "instance")
+    return run_python("-S", str(folder / "start_ngrok.py"), *arguments, env=env, cwd=folder)
+
+
+def test_without_its_packages_it_says_in_one_line_what_to_do(bare_checkout: Path) -> None:
+    done = start_without_packages(bare_checkout)
+    assert done.code == 1
+    assert "requests" in done.err and "make run" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for .venv's python is a shell script")
+def test_without_its_packages_it_goes_on_with_the_python_of_make_run(bare_checkout: Path) -> None:
+    python = bare_checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    done = start_without_packages(bare_checkout, "--help", "--lang", "en")
+    assert (done.code, done.err) == (0, "")
+    assert "--save" in done.out
 
 
 # --- Ctrl-C, in a process of its own --------------------------------------------------------------------------------
