@@ -212,6 +212,8 @@ REASON = {
     "payment_conflict": lazy_gettext("Check the payment: ScaleV can't match the transfer."),
     "cod_under_way": lazy_gettext("The COD parcel is on its way."),
     "manual": lazy_gettext("Moved by hand."),
+    "archived_by_hand": lazy_gettext("Archived by hand."),
+    "taken_back_by_hand": lazy_gettext("Taken out of the archive by hand."),
     "order_received": lazy_gettext("The order came in."),
     "email_repaired": lazy_gettext("The e-mail address was repaired."),
     "phone_repaired": lazy_gettext("The phone number was repaired."),

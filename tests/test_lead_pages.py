@@ -93,12 +93,16 @@ def test_a_lead_is_moved_by_hand_with_a_note(admin_pages: PageClient) -> None:
 
 
 def test_a_lead_is_archived_by_hand_and_taken_back(admin_pages: PageClient) -> None:
-    lead_id = make_lead().id
+    lead_id = make_lead(status=LeadStatus.CLOSING).id
     url = f"/leads/{lead_id}"
-    admin_pages.send(url, f"{url}/move", to="archive", note="")
+    page = admin_pages.send_and_follow(url, f"{url}/move", to="archive", note="")
     assert _lead(lead_id).is_archived
-    admin_pages.send(url, f"{url}/move", to="follow_up", note="")
+    assert "Lead sudah diarsipkan." in page.text
+    assert "Diarsipkan Diarsipkan manual. " in page.text
+    page = admin_pages.send_and_follow(url, f"{url}/move", to="follow_up", note="")
     assert not _lead(lead_id).is_archived
+    assert "Follow Up Dikeluarkan dari arsip secara manual. " in page.text
+    assert "Dipindahkan manual" not in page.text
 
 
 def test_a_move_that_is_refused_says_why(admin_pages: PageClient) -> None:
