@@ -6,13 +6,15 @@ from flask_wtf import FlaskForm
 
 from routes import context
 from routes.chase_forms import ContactForm, EmailForm, PhoneForm
-from routes.forms import MoveForm
+from routes.forms import MoveForm, focus_first_mistake
 from services import chase_plan, chase_service, contact_service, contacts, lead_queries, same_buyer, timeline
 from services.statuses import ChaseStep, LeadStatus
 
 
 def render(lead_id: int, **refused: FlaskForm) -> str:
     """Render a lead's page. `refused` holds the form that was sent, by its name on the page."""
+    for form in refused.values():
+        focus_first_mistake(form)
     lead, now = lead_queries.lead(lead_id), context.now()
     entries = timeline.entries(lead)
     chats = contact_service.last_chats([lead_id])

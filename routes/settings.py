@@ -7,7 +7,7 @@ from flask_wtf import FlaskForm
 
 from routes import context, wording
 from routes.dashboard import EVENTS_TO_TICK, webhook_address
-from routes.forms import SettingsForm
+from routes.forms import SettingsForm, focus_first_mistake
 from routes.guards import admin_required, declare
 from services import lead_service, settings_service, tool_service
 from services.errors import UserError
@@ -30,6 +30,7 @@ def index() -> ResponseReturnValue:
 def save() -> ResponseReturnValue:
     form = SettingsForm(data=_saved_rules())
     if not form.validate():
+        focus_first_mistake(form)
         return _page(form)
     changes = _changes(form)
     days = changes.pop(DAYS, None)

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Locator
+from playwright.sync_api import Locator, expect
 
 from models import transaction
 from models_catalogue import CatalogueProduct
-from tests.browser import DESK, PHONE, OpenPage, log_in
+from tests.browser import DESK, PHONE, OpenPage, log_in, wait_until_in_sight
 from tests.builders import NOW, PASSWORD, make_user
 from tests.own_server import listening
 
@@ -63,3 +63,19 @@ def test_the_list_of_a_drop_down_covers_what_is_behind_it(
     assert (behind > 0.9 and text < 0.4) if scheme == "light" else (behind < 0.3 and text > 0.7)
     marked = options.locator(".option.active")
     assert abs(brightness(marked, "backgroundColor") - behind) > 0.03
+
+
+@pytest.mark.parametrize("with_javascript", [True, False], ids=["with-javascript", "without-javascript"])
+def test_a_refused_setting_is_in_sight_and_named_at_the_top(
+    url: str, open_page: OpenPage, with_javascript: bool
+) -> None:
+    page = open_page(size=PHONE, java_script_enabled=with_javascript)
+    log_in(page, url, EMAIL, PASSWORD)
+    page.goto(f"{url}/settings")
+    page.get_by_label("Menit antar pengecekan").fill("kadang")
+    page.get_by_role("button", name="Simpan aturan").click()
+    field = page.get_by_label("Menit antar pengecekan")
+    expect(field).to_be_focused()
+    wait_until_in_sight(page.locator("#check_interval_minutes-error"))
+    page.evaluate("scrollTo(0, 0)")
+    wait_until_in_sight(page.get_by_role("alert").get_by_role("link", name="Menit antar pengecekan"))

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from models import Delivery, DeliveryStatus, Lead, LeadStatus, db
 from routes import bulk
 from services import bulk_service
-from tests.browser import DESK, PHONE, OpenPage, log_in
+from tests.browser import DESK, PHONE, OpenPage, log_in, wait_until_in_sight
 from tests.builders import PASSWORD, make_delivery, make_lead, make_user
 from tests.own_server import listening
 from tests.test_browser_pages import serious
@@ -130,6 +130,18 @@ def test_on_a_phone_the_tools_for_many_appear_with_the_first_tick(url: str, open
     assert target is not None and min(target["width"], target["height"]) >= 44
     box.check()
     expect(phone.locator("#bulk")).to_be_visible()
+
+
+def test_the_tools_for_many_stand_where_a_row_far_down_is_ticked(url: str, open_page: OpenPage) -> None:
+    phone = opened(open_page, url, size=PHONE)
+    for number in range(10):
+        make_lead(name=f"Budi {number}")
+    phone.goto(f"{url}/leads")
+    phone.get_by_label("Pilih Budi 0").check()
+    for name in ("Yang dicentang 1", "Semua yang cocok: 10"):
+        wait_until_in_sight(phone.get_by_role("button", name=name))
+    phone.locator("footer, #found").last.evaluate("() => scrollTo(0, document.body.scrollHeight)")
+    wait_until_in_sight(phone.locator(".leads-table .btn-whatsapp").last)
 
 
 def test_everything_works_without_javascript(url: str, open_page: OpenPage) -> None:
