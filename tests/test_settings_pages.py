@@ -148,6 +148,13 @@ def test_a_change_of_days_that_touches_nobody_is_saved_at_once(admin_pages: Page
     assert settings_service.number("follow_up_days") == 10
 
 
+def test_saving_what_is_saved_already_says_that_nothing_has_changed(admin_pages: PageClient) -> None:
+    assert "Tidak ada yang berubah." in admin_pages.send_and_follow("/settings", "/settings").text
+    _save_rules(admin_pages)
+    text = admin_pages.get("/settings").text
+    assert "Tidak ada yang berubah." in text and "Tersimpan." not in text
+
+
 def test_a_rotation_is_told_and_ended(admin_pages: PageClient) -> None:
     for secret in ("the-first-secret", "the-second-secret"):
         admin_pages.send("/settings", "/settings", scalev_webhook_secret=secret)
@@ -210,6 +217,24 @@ def test_the_saved_scalev_key_is_tried_when_none_is_typed(vendor_pages: PageClie
     ).respond_with_json({"data": [{"name": "Dapur Bu Ani"}], "has_next": False})
     html = _try(vendor_pages, "scalev")
     assert "ScaleV menerima kunci ini." in html and "Dapur Bu Ani" in html
+
+
+PRESS_SAVE, TYPE_AGAIN = "Tekan Simpan untuk memakai kunci baru", "ketik lagi lalu tekan Simpan"
+
+
+def test_who_typed_the_key_is_told_how_to_keep_it(vendor_pages: PageClient, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/v3/stores/simplified").respond_with_json({"data": [], "has_next": False})
+    settings_service.change({"scalev_api_key": "sk_saved_key_123"}, NOW)
+    assert PRESS_SAVE in _try(vendor_pages, "scalev", scalev_api_key="sk_typed_key_123")
+    assert PRESS_SAVE not in _try(vendor_pages, "scalev")
+
+
+def test_without_scripts_a_key_has_to_be_typed_again(vendor_pages: PageClient, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/v3/stores/simplified").respond_with_json({"data": [], "has_next": False})
+    token = vendor_pages.get("/settings").form("/settings").values["csrf_token"]
+    values = {"csrf_token": token, "scalev_api_key": "sk_typed_key_123"}
+    html = vendor_pages.client.post("/settings/test/scalev", data=values).get_data(as_text=True)
+    assert TYPE_AGAIN in html and PRESS_SAVE not in html and "sk_typed_key_123" not in html
 
 
 def test_without_any_key_nothing_is_tried(vendor_pages: PageClient) -> None:
