@@ -102,6 +102,33 @@ def test_many_leads_are_moved_and_every_page_of_it_is_open_to_all(
     assert closed() == 4
 
 
+def test_every_tab_can_be_seen_on_a_desk(url: str, open_page: OpenPage) -> None:
+    page = opened(open_page, url, size={"width": 800, "height": 900})
+    page.goto(f"{url}/deliveries")
+    for tab in page.locator(".list-tab").all():
+        wait_until_in_sight(tab)
+
+
+def test_the_chosen_tab_can_be_seen_on_a_phone(url: str, open_page: OpenPage) -> None:
+    page = opened(open_page, url, size=PHONE)
+    make_delivery(status=DeliveryStatus.CANCELLED)
+    page.goto(f"{url}/deliveries?status=cancelled")
+    wait_until_in_sight(page.locator(".list-tab.active"))
+    page.get_by_label("Untuk").select_option("closing")
+    page.wait_for_url("**role=closing")
+    wait_until_in_sight(page.locator(".list-tab.active"))
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_what_unfolds_is_marked_by_its_triangle(url: str, open_page: OpenPage, size: dict[str, int]) -> None:
+    page = opened(open_page, url, size=size)
+    lead_id = make_lead(phone="6281234567890").id
+    for path, words in ((f"/leads/{lead_id}", "Semua teks"), ("/product-lists/new", "Isi produk sendiri")):
+        page.goto(url + path)
+        summary = page.locator("summary", has_text=words)
+        assert summary.evaluate("summary => getComputedStyle(summary).display") == "list-item"
+
+
 def test_the_bar_moves_while_a_deed_runs_and_it_can_be_stopped(
     url: str, desk: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
