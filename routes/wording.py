@@ -177,7 +177,7 @@ CONTACT_LOOK = {
     ContactKind.CALLED_OFF: ("orange", "close"),
 }
 QUEUE_SECTION = {
-    Section.OVERDUE: lazy_gettext("Overdue"),
+    Section.OVERDUE: lazy_gettext("Late to chase"),
     Section.TODAY: lazy_gettext("Today"),
     Section.LATER: lazy_gettext("Later"),
 }
