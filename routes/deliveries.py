@@ -22,7 +22,8 @@ def index() -> ResponseReturnValue:
         counts=OUTBOX.counts(),
         matching=OUTBOX.count(wanted),
         page=OUTBOX.page(wanted, request.args.get("cursor")),
-        hold=delivery_service.hold(),
+        account_hold=delivery_service.hold(),
+        now=context.now(),
         retryable=delivery_service.RETRYABLE,
     )
 

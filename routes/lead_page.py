@@ -7,7 +7,16 @@ from flask_wtf import FlaskForm
 from routes import context
 from routes.chase_forms import ContactForm, EmailForm, PhoneForm
 from routes.forms import MoveForm, focus_first_mistake
-from services import chase_plan, chase_service, contact_service, contacts, lead_queries, same_buyer, timeline
+from services import (
+    chase_plan,
+    chase_service,
+    contact_service,
+    contacts,
+    delivery_service,
+    lead_queries,
+    same_buyer,
+    timeline,
+)
 from services.statuses import ChaseStep, LeadStatus
 
 
@@ -31,6 +40,7 @@ def render(lead_id: int, **refused: FlaskForm) -> str:
         now=now,
         forms=forms | refused,
         hold=lead_queries.hold_reason(lead),
+        account_hold=delivery_service.hold(),
         entries=entries,
         chat=chats.get(lead_id),
         people=contact_service.names_of({entry.row.actor for entry in entries if hasattr(entry.row, "actor")}),

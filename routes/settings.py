@@ -9,7 +9,7 @@ from routes import context, wording
 from routes.dashboard import EVENTS_TO_TICK, webhook_address
 from routes.forms import SettingsForm, focus_first_mistake
 from routes.guards import admin_required, declare
-from services import lead_service, settings_service, tool_service
+from services import delivery_service, lead_service, settings_service, tool_service
 from services.errors import UserError
 from services.setup_service import KEY_SETTING, Vendor
 from services.tool_service import KeyTest
@@ -69,6 +69,7 @@ def _page(form: FlaskForm, results: dict[str, KeyTest] | None = None, is_typed: 
         masked=masked_keys(),
         results=results or {},
         is_typed=is_typed,
+        account_hold=delivery_service.hold(),
         rotation_until=settings_service.rotation_until(),
         webhook_address=webhook_address(),
         events_to_tick=EVENTS_TO_TICK,

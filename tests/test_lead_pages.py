@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from models import (
+    AccountHold,
     ArchiveReason,
     Delivery,
     DeliveryStatus,
@@ -17,6 +18,7 @@ from models import (
     db,
     transaction,
 )
+from services import clock
 from tests.builders import (
     NOW,
     PASSWORD,
@@ -159,6 +161,19 @@ def test_a_failed_delivery_is_sent_again_from_the_page_where_it_was_seen(admin_p
     answer = admin_pages.send(lead_url, f"/deliveries/{delivery_id}/retry")
     assert answer.location == lead_url
     assert db.session.get_one(Delivery, delivery_id).status is DeliveryStatus.PENDING
+
+
+def test_a_delivery_that_waits_says_for_what(admin_pages: PageClient) -> None:
+    delivery = make_delivery(next_attempt_at=clock.utc_now() - timedelta(hours=3))
+    urls = ("/deliveries", f"/leads/{delivery.lead_id}")
+    for url in urls:
+        text = admin_pages.get(url).text
+        assert "Segera dicoba" in text and "3 jam yang lalu" not in text
+    with transaction() as session:
+        session.add(AccountHold(reason="Wrong API Token", since=NOW, checked_at=NOW))
+    for url in urls:
+        text = admin_pages.get(url).text
+        assert "Menunggu akun Mailketing" in text and "Segera dicoba" not in text
 
 
 def test_a_delivery_that_cannot_be_sent_again_says_why(admin_pages: PageClient) -> None:
