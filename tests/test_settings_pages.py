@@ -12,7 +12,9 @@ from models import (
     Lead,
     ProductList,
     db,
+    transaction,
 )
+from models_catalogue import CatalogueProduct
 from services import settings_service
 from tests.builders import (
     NOW,
@@ -62,6 +64,31 @@ def test_a_product_list_with_a_mistake_names_it_and_keeps_what_was_typed(
     kept = page.form("/product-lists/new").values
     assert kept["not_closing_list_id"] == "777"
     assert all(kept[name] == value for name, value in values.items())
+
+
+def test_a_mistake_about_the_chosen_product_stands_at_the_drop_down(admin_pages: PageClient) -> None:
+    with transaction() as session:
+        session.add(CatalogueProduct(scalev_id="7", name="Madu Hutan", seen_at=NOW))
+    make_product_list(product_id="7")
+    page = admin_pages.send("/product-lists/new", "/product-lists/new", status=200, product="7")
+    assert 'id="product-error">Sudah ada product list dengan ID produk ini.' in page.html
+    assert 'id="product_id-error"' not in page.html and '<details class="mb-3" open>' not in page.html
+
+
+def test_a_product_list_without_any_list_says_that_nobody_is_added(admin_pages: PageClient) -> None:
+    warning = "tidak ada yang ditambahkan ke mana pun"
+    values = {"name": "Ebook", "product_id": "variant_x"}
+    assert warning in admin_pages.send_and_follow("/product-lists/new", "/product-lists/new", **values).text
+    values = {"name": "Ebook", "product_id": "variant_y", "closing_list_id": "103"}
+    assert warning not in admin_pages.send_and_follow("/product-lists/new", "/product-lists/new", **values).text
+
+
+def test_switching_says_what_it_did(admin_pages: PageClient) -> None:
+    url = f"/product-lists/{make_product_list().id}/switch"
+    page = admin_pages.send_and_follow("/product-lists", url)
+    assert "Product list nonaktif" in page.text and "Tersimpan." not in page.text
+    page = admin_pages.send_and_follow("/product-lists", url)
+    assert "Product list aktif" in page.text and "Tersimpan." not in page.text
 
 
 def test_a_product_list_is_changed_switched_off_and_deleted(admin_pages: PageClient) -> None:
