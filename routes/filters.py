@@ -105,7 +105,7 @@ def clock_time(at: datetime) -> str:
 
 def percent(share: float) -> str:
     """Return a share of 1 as whole percent."""
-    return format_percent(share, "#,##0 %", locale=context.language())
+    return format_percent(share, "#,##0%", locale=context.language())
 
 
 def duration(length: timedelta) -> str:

@@ -8,6 +8,7 @@ from routes import context
 from routes.chase_forms import ContactForm, EmailForm, PhoneForm
 from routes.forms import MoveForm, focus_first_mistake
 from services import (
+    catalogue_service,
     chase_plan,
     chase_service,
     contact_service,
@@ -41,6 +42,7 @@ def render(lead_id: int, **refused: FlaskForm) -> str:
         forms=forms | refused,
         hold=lead_queries.hold_reason(lead),
         account_hold=delivery_service.hold(),
+        list_names=catalogue_service.list_names(),
         entries=entries,
         chat=chats.get(lead_id),
         people=contact_service.names_of({entry.row.actor for entry in entries if hasattr(entry.row, "actor")}),

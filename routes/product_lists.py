@@ -28,7 +28,7 @@ def index() -> ResponseReturnValue:
         "product_lists.html",
         listing=listing,
         labels={row.id: catalogue_service.label_for(row.product_id) for row, _ in listing},
-        lists=_list_names(),
+        lists=catalogue_service.list_names(),
         default_days=settings_service.number("follow_up_days"),
         unmapped=unmapped_queries.unmapped_products(),
     )
@@ -120,7 +120,7 @@ def _form_page(form: ProductListForm, save: Save, product_list: ProductList | No
         product_names=product_names,
         variants=catalogue_service.variants_of(form.product.data or ""),
         stores={row.name: row.name for row in catalogue_service.stores()},
-        lists=_list_names(),
+        lists=catalogue_service.list_names(),
         ages={part: catalogue_service.age(part) for part in (Part.PRODUCTS, Part.LISTS)},
         default_days=settings_service.number("follow_up_days"),
     )
@@ -144,7 +144,12 @@ def _save_or_ask(
 def _ask(form: ProductListForm, fields: Fields, preview: Preview) -> str:
     typed = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
     return render_template(
-        "product_list_confirm.html", form=form, fields=fields, preview=preview, typed=typed, lists=_list_names()
+        "product_list_confirm.html",
+        form=form,
+        fields=fields,
+        preview=preview,
+        typed=typed,
+        lists=catalogue_service.list_names(),
     )
 
 
@@ -152,10 +157,6 @@ def _try(form: TrialForm) -> order_trial.Trial | None:
     if form.lead.data and form.lead.data.isdigit():
         return order_trial.try_lead(int(form.lead.data))
     return order_trial.try_text(form.order.data) if form.order.data else None
-
-
-def _list_names() -> dict[str, str]:
-    return {row.list_id: row.name for row in catalogue_service.mailketing_lists()}
 
 
 def _is_own(url: str | None) -> bool:

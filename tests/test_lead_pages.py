@@ -18,6 +18,7 @@ from models import (
     db,
     transaction,
 )
+from models_catalogue import CatalogueList
 from services import clock
 from tests.builders import (
     NOW,
@@ -161,6 +162,16 @@ def test_a_failed_delivery_is_sent_again_from_the_page_where_it_was_seen(admin_p
     answer = admin_pages.send(lead_url, f"/deliveries/{delivery_id}/retry")
     assert answer.location == lead_url
     assert db.session.get_one(Delivery, delivery_id).status is DeliveryStatus.PENDING
+
+
+def test_a_delivery_names_its_list_where_the_name_is_known(admin_pages: PageClient) -> None:
+    with transaction() as session:
+        session.add(CatalogueList(list_id="103", name="<b>Belum bayar", seen_at=NOW))
+    delivery = make_delivery(list_id="103")
+    make_delivery(list_id="104")
+    for url in ("/deliveries", f"/leads/{delivery.lead_id}"):
+        assert "<b>Belum bayar (103)" in admin_pages.get(url).text
+    assert "list 104" in admin_pages.get("/deliveries").text
 
 
 def test_a_delivery_that_waits_says_for_what(admin_pages: PageClient) -> None:
