@@ -138,7 +138,7 @@ def _live_parts(period: Period) -> dict[str, Any]:
         "due": attention_queries.due(context.now(), today.end),
         "hours": dashboard_queries.due_by_hour(today),
         "concerns": attention.lines(),
-        "hold": delivery_service.hold(),
+        "account_hold": delivery_service.hold(),
         "pulse": attention_queries.pulse(),
         "days": days,
         "chart": _chart(days),

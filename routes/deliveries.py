@@ -7,7 +7,7 @@ from flask_babel import gettext
 from routes import context
 from routes.guards import declare, login_required, safe_path
 from routes.paging import flashed_refusal
-from services import delivery_service
+from services import catalogue_service, delivery_service
 from services.log_queries import OUTBOX
 
 bp = declare(Blueprint("deliveries", __name__, url_prefix="/deliveries"), login_required)
@@ -22,7 +22,9 @@ def index() -> ResponseReturnValue:
         counts=OUTBOX.counts(),
         matching=OUTBOX.count(wanted),
         page=OUTBOX.page(wanted, request.args.get("cursor")),
-        hold=delivery_service.hold(),
+        account_hold=delivery_service.hold(),
+        now=context.now(),
+        list_names=catalogue_service.list_names(),
         retryable=delivery_service.RETRYABLE,
     )
 

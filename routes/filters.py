@@ -11,7 +11,7 @@ from flask import Flask
 from markupsafe import Markup
 
 from routes import context, scalev_words
-from services import contacts
+from services import contacts, mailketing_service
 from services.lead_filters import NONE
 
 NOTHING = "–"
@@ -47,6 +47,7 @@ def set_up(app: Flask) -> None:
         scalev_words.order_status,
     ):
         app.add_template_filter(filter_)
+    app.add_template_test(mailketing_service.is_about_credits, "about_credits")
 
 
 def money(amount: Decimal | None) -> str:
@@ -104,7 +105,7 @@ def clock_time(at: datetime) -> str:
 
 def percent(share: float) -> str:
     """Return a share of 1 as whole percent."""
-    return format_percent(share, "#,##0 %", locale=context.language())
+    return format_percent(share, "#,##0%", locale=context.language())
 
 
 def duration(length: timedelta) -> str:

@@ -40,6 +40,14 @@ def _stripped_or_none(text: str | None) -> str | None:
     return _stripped(text) or None
 
 
+def focus_first_mistake(form: FlaskForm) -> None:
+    """Have the browser open the answer at the first field that was refused, however far down it stands."""
+    for field in form:
+        if field.errors:
+            field.render_kw = {**(field.render_kw or {}), "autofocus": True}
+            return
+
+
 class LoginForm(FlaskForm):
     email = StringField(
         lazy_gettext("E-mail"), [_REQUIRED, Length(max=254, message=_TOO_LONG)], render_kw={"autocomplete": "username"}

@@ -13,6 +13,7 @@ from models import Lead
 from routes import context, lead_page, wording
 from routes.chase_forms import ContactDeed, ContactForm, EmailForm, PhoneForm
 from routes.filters import weekday_moment
+from routes.forms import focus_first_mistake
 from routes.guards import declare, login_required, safe_path
 from services import buyer_service, contact_service, lead_queries, message_texts
 from services.contact_service import JustContacted
@@ -67,7 +68,7 @@ def contact(lead_id: int) -> ResponseReturnValue:
         except UserError as error:
             field = form.day if form.deed in _DAY_DEEDS else form.note
             field.errors = [wording.refusal(error)]
-    return lead_page.render(lead_id, contact=form)
+    return _refused(lead_id, form) if "HX-Request" in request.headers else lead_page.render(lead_id, contact=form)
 
 
 @bp.get("/called-off")
@@ -106,6 +107,15 @@ def _repair(lead_id: int, name: str, form: FlaskForm, repair: Callable[..., None
             flash(gettext("Repaired. What waited for it goes on now."), "success")
             return redirect(_back(lead_id, request.form.get("next")))
     return lead_page.render(lead_id, **{name: form})
+
+
+def _refused(lead_id: int, form: ContactForm) -> ResponseReturnValue:
+    """Return the form alone, for htmx to put it back where its button was pressed, be it on the queue's card."""
+    focus_first_mistake(form)
+    back, tomorrow = _back(lead_id, form.next.data), context.tomorrow()
+    lead, place = lead_queries.lead(lead_id), f"#contact-{lead_id}"
+    html = render_template("_contact_form.html", lead=lead, back=back, tomorrow=tomorrow, form=form)
+    return html, {"HX-Retarget": place, "HX-Reselect": place, "HX-Reswap": "outerHTML"}
 
 
 def _note(lead_id: int, form: ContactForm) -> ResponseReturnValue:

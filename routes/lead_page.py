@@ -6,13 +6,25 @@ from flask_wtf import FlaskForm
 
 from routes import context
 from routes.chase_forms import ContactForm, EmailForm, PhoneForm
-from routes.forms import MoveForm
-from services import chase_plan, chase_service, contact_service, contacts, lead_queries, same_buyer, timeline
+from routes.forms import MoveForm, focus_first_mistake
+from services import (
+    catalogue_service,
+    chase_plan,
+    chase_service,
+    contact_service,
+    contacts,
+    delivery_service,
+    lead_queries,
+    same_buyer,
+    timeline,
+)
 from services.statuses import ChaseStep, LeadStatus
 
 
 def render(lead_id: int, **refused: FlaskForm) -> str:
     """Render a lead's page. `refused` holds the form that was sent, by its name on the page."""
+    for form in refused.values():
+        focus_first_mistake(form)
     lead, now = lead_queries.lead(lead_id), context.now()
     entries = timeline.entries(lead)
     chats = contact_service.last_chats([lead_id])
@@ -29,6 +41,8 @@ def render(lead_id: int, **refused: FlaskForm) -> str:
         now=now,
         forms=forms | refused,
         hold=lead_queries.hold_reason(lead) or lead_queries.unread_reason(lead),
+        account_hold=delivery_service.hold(),
+        list_names=catalogue_service.list_names(),
         entries=entries,
         chat=chats.get(lead_id),
         people=contact_service.names_of({entry.row.actor for entry in entries if hasattr(entry.row, "actor")}),

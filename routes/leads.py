@@ -83,14 +83,15 @@ def move(lead_id: int) -> ResponseReturnValue:
     if not form.validate():
         return lead_page.render(lead_id, move=form)
     with flashed_refusal():
-        _move(lead_id, form.to.data, form.note.data)
-        flash(gettext("The lead was moved."), "success")
+        flash(_move(lead_id, form.to.data, form.note.data), "success")
     return redirect(safe_path(request.form.get("next"), url_for(".detail", lead_id=lead_id)))
 
 
-def _move(lead_id: int, to: str, note: str | None) -> None:
+def _move(lead_id: int, to: str, note: str | None) -> str:
+    """Move or archive a lead; return the sentence for what was done."""
     actor, now = current_user.email, context.now()
     if to == ARCHIVE:
         lead_service.archive(lead_id, actor=actor, note=note, now=now)
-    else:
-        lead_service.move(lead_id, LeadStatus(to), actor=actor, note=note, now=now)
+        return gettext("The lead was archived.")
+    lead_service.move(lead_id, LeadStatus(to), actor=actor, note=note, now=now)
+    return gettext("The lead was moved.")

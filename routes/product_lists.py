@@ -8,12 +8,13 @@ from flask_babel import gettext, ngettext
 
 from models import ProductList
 from routes import context, wording
-from routes.forms import ProductListForm, TrialForm
+from routes.forms import ProductListForm, TrialForm, focus_first_mistake
 from routes.guards import admin_required, declare
 from services import catalogue_service, order_trial, product_list_service, settings_service, unmapped_queries
 from services.catalogue_service import Part
 from services.errors import UserError
 from services.product_list_service import Fields, InvalidField, Preview
+from services.statuses import LeadStatus
 
 bp = declare(Blueprint("product_lists", __name__, url_prefix="/product-lists"), admin_required)
 
@@ -27,7 +28,7 @@ def index() -> ResponseReturnValue:
         "product_lists.html",
         listing=listing,
         labels={row.id: catalogue_service.label_for(row.product_id) for row, _ in listing},
-        lists=_list_names(),
+        lists=catalogue_service.list_names(),
         default_days=settings_service.number("follow_up_days"),
         unmapped=unmapped_queries.unmapped_products(),
     )
@@ -83,7 +84,11 @@ def trial() -> ResponseReturnValue:
 def switch(product_list_id: int) -> ResponseReturnValue:
     active = request.form.get("active") == "1"
     attached = product_list_service.switch(product_list_id, active, context.now())
-    _tell_saved(attached)
+    if active:
+        flash(gettext("The product list is on: orders of its product get it again."), "success")
+    else:
+        flash(gettext("The product list is off: new orders no longer get it. Leads that have it keep it."), "success")
+    _tell_attached(attached)
     return redirect(url_for(".index"))
 
 
@@ -105,7 +110,9 @@ def _form_page(form: ProductListForm, save: Save, product_list: ProductList | No
         try:
             return _save_or_ask(form, form.fields(product_names.get(form.product.data or "")), save, product_list)
         except InvalidField as error:
-            form[error.field].errors = [wording.refusal(error)]
+            is_chosen = error.field == "product_id" and form.product.data in product_names
+            form["product" if is_chosen else error.field].errors = [wording.refusal(error)]
+    focus_first_mistake(form)
     return render_template(
         "product_list_form.html",
         form=form,
@@ -113,7 +120,7 @@ def _form_page(form: ProductListForm, save: Save, product_list: ProductList | No
         product_names=product_names,
         variants=catalogue_service.variants_of(form.product.data or ""),
         stores={row.name: row.name for row in catalogue_service.stores()},
-        lists=_list_names(),
+        lists=catalogue_service.list_names(),
         ages={part: catalogue_service.age(part) for part in (Part.PRODUCTS, Part.LISTS)},
         default_days=settings_service.number("follow_up_days"),
     )
@@ -126,14 +133,23 @@ def _save_or_ask(
     preview = product_list_service.preview(fields, context.now(), product_list.id if product_list else None)
     if preview.leads and "confirmed" not in request.form:
         return _ask(form, fields, preview)
-    _tell_saved(save(fields))
+    attached = save(fields)
+    flash(gettext("Saved."), "success")
+    _tell_attached(attached)
+    if not any(fields.list_id_for(role) for role in LeadStatus):
+        flash(gettext("It names no Mailketing list, so nobody is added anywhere."), "warning")
     return redirect(url_for(".index"))
 
 
 def _ask(form: ProductListForm, fields: Fields, preview: Preview) -> str:
     typed = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
     return render_template(
-        "product_list_confirm.html", form=form, fields=fields, preview=preview, typed=typed, lists=_list_names()
+        "product_list_confirm.html",
+        form=form,
+        fields=fields,
+        preview=preview,
+        typed=typed,
+        lists=catalogue_service.list_names(),
     )
 
 
@@ -143,16 +159,11 @@ def _try(form: TrialForm) -> order_trial.Trial | None:
     return order_trial.try_text(form.order.data) if form.order.data else None
 
 
-def _list_names() -> dict[str, str]:
-    return {row.list_id: row.name for row in catalogue_service.mailketing_lists()}
-
-
 def _is_own(url: str | None) -> bool:
     return bool(url) and str(url).startswith(request.host_url)
 
 
-def _tell_saved(attached: int) -> None:
-    flash(gettext("Saved."), "success")
+def _tell_attached(attached: int) -> None:
     if attached:
         message = ngettext(
             "%(num)d lead that waited for this product list has it now.",

@@ -7,9 +7,9 @@ from flask_wtf import FlaskForm
 
 from routes import context, wording
 from routes.dashboard import EVENTS_TO_TICK, webhook_address
-from routes.forms import SettingsForm
+from routes.forms import SettingsForm, focus_first_mistake
 from routes.guards import admin_required, declare
-from services import lead_service, settings_service, tool_service
+from services import delivery_service, lead_service, settings_service, tool_service
 from services.errors import UserError
 from services.setup_service import KEY_SETTING, Vendor
 from services.tool_service import KeyTest
@@ -30,8 +30,12 @@ def index() -> ResponseReturnValue:
 def save() -> ResponseReturnValue:
     form = SettingsForm(data=_saved_rules())
     if not form.validate():
+        focus_first_mistake(form)
         return _page(form)
     changes = _changes(form)
+    if not changes:
+        flash(gettext("Nothing has changed."), "info")
+        return redirect(url_for(".index"))
     days = changes.pop(DAYS, None)
     settings_service.change(changes, context.now())
     if days is None:
@@ -50,19 +54,22 @@ def end_rotation() -> ResponseReturnValue:
 @bp.post("/test/<any(scalev, mailketing):vendor>")
 def test(vendor: str) -> ResponseReturnValue:
     """Try the key that is typed, else the saved one. htmx takes the result alone, without it the page comes whole."""
-    result = _try_key(Vendor(vendor))
+    typed = request.form.get(KEY_SETTING[Vendor(vendor)], "")
+    result, is_typed = _try_key(Vendor(vendor), typed), bool(typed.strip())
     if "HX-Request" in request.headers:
-        return render_template("_test_result.html", answer=result)
-    return _page(SettingsForm(data=_saved_rules()), {vendor: result})
+        return render_template("_test_result.html", answer=result, is_typed=is_typed, is_still_typed=True)
+    return _page(SettingsForm(data=_saved_rules()), {vendor: result}, is_typed)
 
 
-def _page(form: FlaskForm, results: dict[str, KeyTest] | None = None) -> str:
+def _page(form: FlaskForm, results: dict[str, KeyTest] | None = None, is_typed: bool = False) -> str:
     return render_template(
         "settings.html",
         form=form,
         rules=RULES,
         masked=masked_keys(),
         results=results or {},
+        is_typed=is_typed,
+        account_hold=delivery_service.hold(),
         rotation_until=settings_service.rotation_until(),
         webhook_address=webhook_address(),
         events_to_tick=EVENTS_TO_TICK,
@@ -104,8 +111,8 @@ def _masked(name: str) -> str | None:
         return gettext("can't be read, type it again")
 
 
-def _try_key(vendor: Vendor) -> KeyTest:
+def _try_key(vendor: Vendor, typed: str) -> KeyTest:
     try:
-        return tool_service.try_key(vendor, request.form.get(KEY_SETTING[vendor], ""), context.now())
+        return tool_service.try_key(vendor, typed, context.now())
     except UserError as error:
         return KeyTest(vendor, problem=wording.refusal(error))

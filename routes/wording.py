@@ -177,7 +177,7 @@ CONTACT_LOOK = {
     ContactKind.CALLED_OFF: ("orange", "close"),
 }
 QUEUE_SECTION = {
-    Section.OVERDUE: lazy_gettext("Overdue"),
+    Section.OVERDUE: lazy_gettext("Late to chase"),
     Section.TODAY: lazy_gettext("Today"),
     Section.LATER: lazy_gettext("Later"),
 }
@@ -213,6 +213,8 @@ REASON = {
     "unread_news": lazy_gettext("News of this order in the inbox could not be read yet; see Events."),
     "cod_under_way": lazy_gettext("The COD parcel is on its way."),
     "manual": lazy_gettext("Moved by hand."),
+    "archived_by_hand": lazy_gettext("Archived by hand."),
+    "taken_back_by_hand": lazy_gettext("Taken out of the archive by hand."),
     "order_received": lazy_gettext("The order came in."),
     "email_repaired": lazy_gettext("The e-mail address was repaired."),
     "phone_repaired": lazy_gettext("The phone number was repaired."),
@@ -360,4 +362,6 @@ _SAID_BY_SERVICES = (
     lazy_gettext("This delivery is being sent right now."),
     lazy_gettext("This delivery was sent already."),
     lazy_gettext("This delivery was cancelled because its lead moved on."),
+    lazy_gettext("This delivery was cancelled because its lead is archived."),
+    lazy_gettext("The product list names no Mailketing list for this status; choose one there first."),
 )

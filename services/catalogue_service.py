@@ -326,6 +326,11 @@ def sales_people() -> list[CatalogueSalesPerson]:
     return _by_name(CatalogueSalesPerson)
 
 
+def list_names() -> dict[str, str]:
+    """Return the names of Mailketing's lists by their ids."""
+    return {row.list_id: row.name for row in mailketing_lists()}
+
+
 def mailketing_lists() -> list[CatalogueList]:
     return _by_name(CatalogueList)
 

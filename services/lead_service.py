@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 SYSTEM = "system"
 NOTE_LENGTH = 1000
 _ATTACH_BATCH = 200
+_MOVED, _ARCHIVED, _TAKEN_BACK = "manual", "archived_by_hand", "taken_back_by_hand"
 
 
 class Result(StrEnum):
@@ -114,7 +115,8 @@ def move(lead_id: int, to: LeadStatus, *, actor: str, note: str | None, now: dat
             raise UserError("This lead already has that status.")
         if to is LeadStatus.FOLLOW_UP:
             lead.restarted_at = now
-        _apply(lead, Decision("manual", status=to, unarchive=lead.is_archived), _by_hand(lead, actor, note), now)
+        reason = _TAKEN_BACK if lead.is_archived else _MOVED
+        _apply(lead, Decision(reason, status=to, unarchive=lead.is_archived), _by_hand(lead, actor, note), now)
         _reckon_window(lead)
 
 
@@ -129,7 +131,7 @@ def archive(lead_id: int, *, actor: str, note: str | None, now: datetime) -> Non
         lead = lock_lead(lead_id)
         if lead.is_archived:
             raise UserError("This lead is archived already.")
-        _apply(lead, Decision("manual", archive=ArchiveReason.MANUAL), _by_hand(lead, actor, note), now)
+        _apply(lead, Decision(_ARCHIVED, archive=ArchiveReason.MANUAL), _by_hand(lead, actor, note), now)
 
 
 def attach_waiting_leads(now: datetime) -> int:
@@ -343,7 +345,7 @@ def _place_deliveries(lead: Lead, now: datetime) -> None:
 def _change(lead: Lead, decision: Decision, now: datetime) -> None:
     """Set what the decision says. The row's version guards it: a lead that is not as it was read stays as it is."""
     if decision.status is not None:
-        by = ClosedBy.MANUAL if decision.reason == "manual" else ClosedBy.PAYMENT
+        by = ClosedBy.MANUAL if decision.reason in (_MOVED, _TAKEN_BACK) else ClosedBy.PAYMENT
         lead.closed_by = by if decision.status is LeadStatus.CLOSING else None
         lead.status, lead.status_changed_at = decision.status, now
         lead.ended_at = lead_rules.end(decision.status, lead.paid_at, lead.due_at, now)

@@ -156,7 +156,7 @@ class MailketingClient:
 
 def _as_error(kind: AnswerKind, message: str, answer: Answer) -> VendorError:
     status = answer.status
-    if kind is AnswerKind.HOLD and not _says(_NO_CREDITS, message):
+    if kind is AnswerKind.HOLD and not is_about_credits(message):
         return VendorAuthError(VENDOR, message, status=status)
     if status == 429:
         return VendorRateLimited(VENDOR, message, retry_after=retry_after(answer.headers), status=status)
@@ -265,6 +265,11 @@ def _kind_of_refusal(status: int, reason: str) -> AnswerKind:
     if _says(_PRESENT, reason) and not _says(_NOT_PRESENT, reason):
         return AnswerKind.DUPLICATE
     return AnswerKind.HOLD if status == 401 else AnswerKind.UNKNOWN
+
+
+def is_about_credits(message: str) -> bool:
+    """Whether Mailketing refuses an account because it has no credits left, not because of its token."""
+    return _says(_NO_CREDITS, message)
 
 
 def _says(pattern: str, words: str) -> bool:

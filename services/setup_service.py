@@ -88,10 +88,18 @@ def record_key_test(vendor: Vendor, key: str, problem: str | None, now: datetime
 
 
 def _mailketing_works() -> Progress:
+    """A hold has a notice of its own; it undoes the step only where Mailketing has never worked."""
     hold = delivery_service.hold()
-    if hold is not None:
-        return Progress(Step.MAILKETING, False, hold.reason)
-    return _key_works(Step.MAILKETING, Vendor.MAILKETING)
+    if hold is None:
+        return _key_works(Step.MAILKETING, Vendor.MAILKETING)
+    has_worked = _has_worked(Vendor.MAILKETING)
+    return Progress(Step.MAILKETING, has_worked, None if has_worked else hold.reason)
+
+
+def _has_worked(vendor: Vendor) -> bool:
+    """Whether any key was ever accepted, in a test or by a job."""
+    test = db.session.get(Heartbeat, _heartbeat(vendor))
+    return bool(test and test.succeeded_at) or any(db.session.scalar(query) for query in _NEWEST_ANSWERS[vendor])
 
 
 def _key_works(step: Step, vendor: Vendor) -> Progress:

@@ -83,6 +83,19 @@
     }
   });
 
+  // --- Tabs that a phone has no room for: the chosen one is to be seen ---
+
+  function showChosenTabs() {
+    document.querySelectorAll(".list-tab.active").forEach(function (tab) {
+      var row = tab.parentElement;
+      var middle = tab.getBoundingClientRect().left - row.getBoundingClientRect().left + tab.offsetWidth / 2;
+      row.scrollLeft += middle - row.clientWidth / 2;
+    });
+  }
+
+  document.addEventListener("DOMContentLoaded", showChosenTabs);
+  document.addEventListener("htmx:afterSettle", showChosenTabs);
+
   // --- What refreshes by itself, while somebody looks and does nothing in it ---
 
   var refreshed = Date.now();

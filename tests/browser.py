@@ -2,16 +2,18 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 WAIT_MS = 15_000
+SCROLL_SECONDS = 3
 
 OpenPage = Callable[..., Page]
 
@@ -66,3 +68,20 @@ def log_in(page: Page, url: str, email: str, password: str) -> None:
     page.fill("[name=password]", password)
     page.press("[name=password]", "Enter")
     page.wait_for_url(f"{url}/")
+
+
+def wait_until_in_sight(element: Locator) -> None:
+    """Wait until all of an element stands on the visible part of the page, with nothing over its middle: a page that
+    was told to show it scrolls there smoothly."""
+    deadline = time.monotonic() + SCROLL_SECONDS
+    while not element.evaluate(_IS_IN_SIGHT):
+        assert time.monotonic() < deadline, f"{element} is out of sight"
+        element.page.wait_for_timeout(100)
+
+
+_IS_IN_SIGHT = """element => {
+    const box = element.getBoundingClientRect();
+    const isInside = box.top >= 0 && box.bottom <= innerHeight && box.left >= 0 && box.right <= innerWidth;
+    const onTop = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    return isInside && onTop !== null && (element.contains(onTop) || onTop.contains(element));
+}"""

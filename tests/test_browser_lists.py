@@ -6,13 +6,13 @@ from pathlib import Path
 import openpyxl
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from models import Delivery, DeliveryStatus, Lead, LeadStatus, db
 from routes import bulk
 from services import bulk_service
-from tests.browser import DESK, PHONE, OpenPage, log_in
-from tests.builders import PASSWORD, make_delivery, make_lead, make_user
+from tests.browser import DESK, PHONE, OpenPage, log_in, wait_until_in_sight
+from tests.builders import PASSWORD, make_delivery, make_event, make_lead, make_user
 from tests.own_server import listening
 from tests.test_browser_pages import serious
 
@@ -102,6 +102,94 @@ def test_many_leads_are_moved_and_every_page_of_it_is_open_to_all(
     assert closed() == 4
 
 
+def test_every_tab_can_be_seen_on_a_desk(url: str, open_page: OpenPage) -> None:
+    page = opened(open_page, url, size={"width": 800, "height": 900})
+    page.goto(f"{url}/deliveries")
+    for tab in page.locator(".list-tab").all():
+        wait_until_in_sight(tab)
+
+
+def test_the_chosen_tab_can_be_seen_on_a_phone(url: str, open_page: OpenPage) -> None:
+    page = opened(open_page, url, size=PHONE)
+    make_delivery(status=DeliveryStatus.CANCELLED)
+    page.goto(f"{url}/deliveries?status=cancelled")
+    wait_until_in_sight(page.locator(".list-tab.active"))
+    page.get_by_label("Untuk").select_option("closing")
+    page.wait_for_url("**role=closing")
+    wait_until_in_sight(page.locator(".list-tab.active"))
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_what_unfolds_is_marked_by_its_triangle(url: str, open_page: OpenPage, size: dict[str, int]) -> None:
+    page = opened(open_page, url, size=size)
+    lead_id = make_lead(phone="6281234567890").id
+    for path, words in ((f"/leads/{lead_id}", "Semua teks"), ("/product-lists/new", "Isi produk sendiri")):
+        page.goto(url + path)
+        summary = page.locator("summary", has_text=words)
+        assert summary.evaluate("summary => getComputedStyle(summary).display") == "list-item"
+
+
+def height_in_lines(element: Locator) -> float:
+    lines: float = element.evaluate("it => it.clientHeight / parseFloat(getComputedStyle(it).lineHeight)")
+    return round(lines, 1)
+
+
+def middle(element: Locator) -> float:
+    box = element.bounding_box()
+    assert box is not None
+    return box["y"] + box["height"] / 2
+
+
+def test_a_link_in_the_history_is_large_enough_for_a_finger_and_keeps_to_its_line(
+    url: str, open_page: OpenPage
+) -> None:
+    phone = opened(open_page, url, size=PHONE)
+    lead = make_lead()
+    make_event(lead_id=lead.id, reason="stale")
+    phone.goto(f"{url}/leads/{lead.id}")
+    link = phone.locator(".history a")
+    box = link.bounding_box()
+    assert box is not None and box["height"] >= 40
+    assert height_in_lines(link.locator("xpath=..")) % 1 == 0
+
+
+def test_nothing_is_cut_off_on_a_phone(url: str, open_page: OpenPage) -> None:
+    phone = opened(open_page, url, size=PHONE)
+    make_lead()
+    phone.goto(f"{url}/leads")
+    room = """field => {
+        const style = getComputedStyle(field), pen = new OffscreenCanvas(1, 1).getContext("2d");
+        pen.font = `${style.fontSize} ${style.fontFamily}`;
+        return field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)
+            - pen.measureText(field.placeholder).width;
+    }"""
+    assert phone.locator("#q").evaluate(room) >= 0
+    phone.goto(f"{url}/queue")
+    phone.get_by_text("Tunda, catatan, hasil").click()
+    day = phone.locator("[name=day]").bounding_box()
+    assert day is not None and day["width"] >= 170
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_the_tick_of_a_delivery_stands_beside_its_name(url: str, open_page: OpenPage, size: dict[str, int]) -> None:
+    page = opened(open_page, url, size=size)
+    make_delivery()
+    page.goto(f"{url}/deliveries")
+    assert abs(middle(page.locator(".row-tick")) - middle(page.locator(".list-group-item .row-title"))) <= 2
+
+
+def test_the_arrow_to_the_next_page_has_room_before_it(url: str, desk: Page) -> None:
+    for _ in range(60):
+        make_lead()
+    desk.goto(f"{url}/leads")
+    gap = """link => {
+        const words = document.createRange();
+        words.selectNodeContents(link.firstChild);
+        return link.querySelector("svg").getBoundingClientRect().left - words.getBoundingClientRect().right;
+    }"""
+    assert desk.locator("[rel=next]").evaluate(gap) >= 4
+
+
 def test_the_bar_moves_while_a_deed_runs_and_it_can_be_stopped(
     url: str, desk: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +218,18 @@ def test_on_a_phone_the_tools_for_many_appear_with_the_first_tick(url: str, open
     assert target is not None and min(target["width"], target["height"]) >= 44
     box.check()
     expect(phone.locator("#bulk")).to_be_visible()
+
+
+def test_the_tools_for_many_stand_where_a_row_far_down_is_ticked(url: str, open_page: OpenPage) -> None:
+    phone = opened(open_page, url, size=PHONE)
+    for number in range(10):
+        make_lead(name=f"Budi {number}")
+    phone.goto(f"{url}/leads")
+    phone.get_by_label("Pilih Budi 0").check()
+    for name in ("Yang dicentang 1", "Semua yang cocok: 10"):
+        wait_until_in_sight(phone.get_by_role("button", name=name))
+    phone.locator("footer, #found").last.evaluate("() => scrollTo(0, document.body.scrollHeight)")
+    wait_until_in_sight(phone.locator(".leads-table .btn-whatsapp").last)
 
 
 def test_everything_works_without_javascript(url: str, open_page: OpenPage) -> None:

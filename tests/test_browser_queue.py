@@ -6,12 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page, Route, expect
 
 from models import Lead, UserRole, db
 from services import clock, contact_service
 from services.statuses import ContactKind
-from tests.browser import PHONE, OpenPage, log_in
+from tests.browser import PHONE, OpenPage, log_in, wait_until_in_sight
 from tests.builders import PASSWORD, make_contact, make_lead, make_user
 from tests.own_server import listening
 
@@ -114,6 +114,44 @@ def test_the_card_tells_of_the_click_by_itself(url: str, open_page: OpenPage) ->
     with page.context.expect_page():
         page.locator(f"#lead-{lead_id}").get_by_role("button", name="WA H+0").click()
     page.locator(f"#lead-{lead_id}", has_text="Anda sudah WA").wait_for()
+
+
+def test_what_was_done_is_told_in_sight(url: str, phone: Page) -> None:
+    lead_id = [make_open_lead(f"Budi {number}", "6281234567890").id for number in range(6)][-1]
+    phone.goto(f"{url}/queue")
+    card = phone.locator(f"#lead-{lead_id}")
+    card.get_by_text("Tunda, catatan, hasil").click()
+    card.get_by_label("Catatan").fill("minta nomor rekening")
+    card.get_by_role("button", name="Catat").click()
+    told = phone.locator(".alert", has_text="Tercatat.")
+    told.wait_for()
+    wait_until_in_sight(told)
+
+
+def test_a_refused_day_is_told_at_the_button_that_was_pressed(url: str, phone: Page) -> None:
+    lead_id = [make_open_lead(f"Budi {number}", "6281234567890").id for number in range(6)][-1]
+    phone.goto(f"{url}/queue")
+    card = phone.locator(f"#lead-{lead_id}")
+    card.get_by_text("Tunda, catatan, hasil").click()
+    card.get_by_role("button", name="Tunda ke tanggal ini").click()
+    told = phone.locator(".invalid-feedback", has_text="Pilih tanggal")
+    told.wait_for()
+    wait_until_in_sight(told)
+    expect(phone.locator("[name=day].is-invalid")).to_be_focused()
+
+
+def test_a_refused_day_leaves_the_queue_as_it_is(url: str, open_page: OpenPage) -> None:
+    lead_id = make_open_lead("Budi", "6281234567890").id
+    page = open_page(size=PHONE)
+    log_in(page, url, EMAIL, PASSWORD)
+    page.goto(f"{url}/queue")
+    card = page.locator(f"#lead-{lead_id}")
+    card.get_by_text("Tunda, catatan, hasil").click()
+    card.get_by_role("button", name="Tunda ke tanggal ini").click()
+    card.locator(".invalid-feedback").wait_for()
+    card.get_by_role("button", name="Besok").click()
+    page.get_by_text("Ditunda sampai").wait_for()
+    assert page.url == f"{url}/queue"
 
 
 def test_nothing_is_wider_than_a_phone_and_every_button_is_large_enough_for_a_finger(url: str, phone: Page) -> None:

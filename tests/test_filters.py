@@ -23,6 +23,12 @@ def test_money_is_written_as_in_indonesia(app: Flask, amount: Decimal | None, te
         assert filters.money(amount) == text
 
 
+@pytest.mark.parametrize("language", ["id", "en"])
+def test_percent_stands_close_to_its_number(app: Flask, language: str) -> None:
+    with app.test_request_context(headers={"Cookie": f"language={language}"}):
+        assert filters.percent(0.174) == "17%"
+
+
 def test_a_moment_is_shown_in_wib(app: Flask) -> None:
     with app.test_request_context():
         assert filters.moment(MOMENT) == "22 Nov 2026 11.05 WIB"

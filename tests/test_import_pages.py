@@ -114,7 +114,7 @@ def test_an_import_is_without_transfer_unless_it_was_chosen(admin_pages: PageCli
     assert (row.transfer_unpaid, row.status, row.actor) == (False, "running", "admin@example.com")
     assert jobs.run("import").problem is None
     assert db.session.scalar(select(func.count()).select_from(Lead).where(Lead.no_transfer)) == 2
-    assert "100 %" in admin_pages.get("/imports").text
+    assert "100%" in admin_pages.get("/imports").text
     assert begin(admin_pages, transfer_unpaid="y").transfer_unpaid
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from models import (
+    AccountHold,
     ArchiveReason,
     Delivery,
     DeliveryStatus,
@@ -17,6 +18,8 @@ from models import (
     db,
     transaction,
 )
+from models_catalogue import CatalogueList
+from services import clock
 from tests.builders import (
     NOW,
     PASSWORD,
@@ -74,6 +77,13 @@ def test_a_lead_tells_its_next_step(admin_pages: PageClient, fields: dict[str, o
     assert sentence in admin_pages.get(f"/leads/{make_lead(**fields).id}").text
 
 
+def test_a_lead_with_unread_news_says_that_it_waits_for_them(admin_pages: PageClient) -> None:
+    lead, sentence = make_lead(), "News of this order in the inbox could not be read yet"
+    assert sentence not in admin_pages.get(f"/leads/{lead.id}").text
+    make_event(order_id=lead.order_id, status=EventStatus.DEAD)
+    assert sentence in admin_pages.get(f"/leads/{lead.id}").text
+
+
 def test_a_lead_shows_what_happened_and_what_mailketing_said(admin_pages: PageClient) -> None:
     lead = make_lead(status=LeadStatus.NOT_CLOSING)
     make_history(lead, reason="expired", actor="system", note="not verified")
@@ -93,12 +103,16 @@ def test_a_lead_is_moved_by_hand_with_a_note(admin_pages: PageClient) -> None:
 
 
 def test_a_lead_is_archived_by_hand_and_taken_back(admin_pages: PageClient) -> None:
-    lead_id = make_lead().id
+    lead_id = make_lead(status=LeadStatus.CLOSING).id
     url = f"/leads/{lead_id}"
-    admin_pages.send(url, f"{url}/move", to="archive", note="")
+    page = admin_pages.send_and_follow(url, f"{url}/move", to="archive", note="")
     assert _lead(lead_id).is_archived
-    admin_pages.send(url, f"{url}/move", to="follow_up", note="")
+    assert "Lead sudah diarsipkan." in page.text
+    assert "Diarsipkan Diarsipkan manual. " in page.text
+    page = admin_pages.send_and_follow(url, f"{url}/move", to="follow_up", note="")
     assert not _lead(lead_id).is_archived
+    assert "Follow Up Dikeluarkan dari arsip secara manual. " in page.text
+    assert "Dipindahkan manual" not in page.text
 
 
 def test_a_move_that_is_refused_says_why(admin_pages: PageClient) -> None:
@@ -155,6 +169,29 @@ def test_a_failed_delivery_is_sent_again_from_the_page_where_it_was_seen(admin_p
     answer = admin_pages.send(lead_url, f"/deliveries/{delivery_id}/retry")
     assert answer.location == lead_url
     assert db.session.get_one(Delivery, delivery_id).status is DeliveryStatus.PENDING
+
+
+def test_a_delivery_names_its_list_where_the_name_is_known(admin_pages: PageClient) -> None:
+    with transaction() as session:
+        session.add(CatalogueList(list_id="103", name="<b>Belum bayar", seen_at=NOW))
+    delivery = make_delivery(list_id="103")
+    make_delivery(list_id="104")
+    for url in ("/deliveries", f"/leads/{delivery.lead_id}"):
+        assert "<b>Belum bayar (103)" in admin_pages.get(url).text
+    assert "list 104" in admin_pages.get("/deliveries").text
+
+
+def test_a_delivery_that_waits_says_for_what(admin_pages: PageClient) -> None:
+    delivery = make_delivery(next_attempt_at=clock.utc_now() - timedelta(hours=3))
+    urls = ("/deliveries", f"/leads/{delivery.lead_id}")
+    for url in urls:
+        text = admin_pages.get(url).text
+        assert "Segera dicoba" in text and "3 jam yang lalu" not in text
+    with transaction() as session:
+        session.add(AccountHold(reason="Wrong API Token", since=NOW, checked_at=NOW))
+    for url in urls:
+        text = admin_pages.get(url).text
+        assert "Menunggu akun Mailketing" in text and "Segera dicoba" not in text
 
 
 def test_a_delivery_that_cannot_be_sent_again_says_why(admin_pages: PageClient) -> None:

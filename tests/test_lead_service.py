@@ -609,6 +609,15 @@ def test_an_archive_by_hand_takes_the_lead_out_of_every_queue(order_id: str, pro
         lead_service.archive(lead.id, actor="Rina", note=None, now=NOW)
 
 
+def test_the_history_tells_archiving_and_taking_back_from_a_move(order_id: str) -> None:
+    take_in(created(order_id))
+    lead = lead_of(order_id)
+    lead_service.archive(lead.id, actor="Rina", note=None, now=NOW)
+    move(lead, CLOSING)
+    assert reasons(lead) == ["order_received", "archived_by_hand", "taken_back_by_hand"]
+    assert lead.closed_by is ClosedBy.MANUAL
+
+
 def test_payment_is_recorded_in_a_persons_archive_but_nothing_is_sent(order_id: str, product_list: ProductList) -> None:
     take_in(created(order_id))
     lead = lead_of(order_id)

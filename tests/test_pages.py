@@ -201,11 +201,33 @@ def test_a_cs_is_not_asked_to_set_anything_up(pages: PageClient) -> None:
     assert "Langkah berikut" not in pages.get("/").text
 
 
-def test_a_hold_is_told_on_the_dashboard_and_at_the_deliveries(admin_pages: PageClient) -> None:
+def hold_account(reason: str) -> None:
     with transaction() as session:
-        session.add(AccountHold(reason="Wrong API Token", since=NOW, checked_at=NOW))
-    for url in ("/", "/deliveries"):
-        assert "Wrong API Token" in admin_pages.get(url).text
+        session.add(AccountHold(reason=reason, since=NOW, checked_at=NOW))
+
+
+TO_SETTINGS = "/settings#mailketing_api_key"
+
+
+def test_a_hold_is_told_before_all_else_and_where_it_is_ended(admin_pages: PageClient) -> None:
+    hold_account("Wrong API Token")
+    for url in ("/", "/deliveries", "/settings"):
+        page = admin_pages.get(url)
+        assert "Wrong API Token" in page.text and TO_SETTINGS in page.links
+    dashboard = admin_pages.get("/").text
+    assert dashboard.index("Wrong API Token") < dashboard.index("Langkah berikut")
+
+
+def test_an_account_without_credits_is_not_sent_to_its_token(admin_pages: PageClient) -> None:
+    hold_account("No Credits, Please Top Up")
+    page = admin_pages.get("/")
+    assert "Isi kredit di Mailketing" in page.text and TO_SETTINGS not in page.links
+
+
+def test_a_refreshed_dashboard_brings_the_hold_along(admin_pages: PageClient) -> None:
+    hold_account("Wrong API Token")
+    html = admin_pages.client.get("/", headers={"HX-Request": "true"}).get_data(as_text=True)
+    assert html.count("Wrong API Token") == 1 and '<div id="hold" hx-swap-oob="true">' in html
 
 
 def test_the_demo_says_that_it_is_one(config: Config, migrated_file: object) -> None:

@@ -49,6 +49,12 @@ def test_a_cs_opens_the_queue_from_the_menu(cs_pages: PageClient) -> None:
     assert "Budi Santoso" in page.text and "WA H+0" in page.text and "tel:+6281234567890" in page.links
 
 
+def test_who_is_late_to_be_chased_is_not_called_overdue_as_a_deadline_is(cs_pages: PageClient) -> None:
+    make_open_lead(ordered_at=clock.utc_now() - 2 * DAY, chase_at=clock.utc_now() - DAY)
+    text = cs_pages.get("/queue").text
+    assert "Terlambat dihubungi" in text and "Lewat tempo" not in text
+
+
 def test_an_empty_queue_says_so(cs_pages: PageClient) -> None:
     assert "Tidak ada yang perlu dihubungi" in cs_pages.get("/queue").text
     assert "Tidak ada yang ditunda" in cs_pages.get("/queue?view=snoozed").text

@@ -12,7 +12,9 @@ from models import (
     Lead,
     ProductList,
     db,
+    transaction,
 )
+from models_catalogue import CatalogueProduct
 from services import settings_service
 from tests.builders import (
     NOW,
@@ -62,6 +64,31 @@ def test_a_product_list_with_a_mistake_names_it_and_keeps_what_was_typed(
     kept = page.form("/product-lists/new").values
     assert kept["not_closing_list_id"] == "777"
     assert all(kept[name] == value for name, value in values.items())
+
+
+def test_a_mistake_about_the_chosen_product_stands_at_the_drop_down(admin_pages: PageClient) -> None:
+    with transaction() as session:
+        session.add(CatalogueProduct(scalev_id="7", name="Madu Hutan", seen_at=NOW))
+    make_product_list(product_id="7")
+    page = admin_pages.send("/product-lists/new", "/product-lists/new", status=200, product="7")
+    assert 'id="product-error">Sudah ada product list dengan ID produk ini.' in page.html
+    assert 'id="product_id-error"' not in page.html and '<details class="mb-3" open>' not in page.html
+
+
+def test_a_product_list_without_any_list_says_that_nobody_is_added(admin_pages: PageClient) -> None:
+    warning = "tidak ada yang ditambahkan ke mana pun"
+    values = {"name": "Ebook", "product_id": "variant_x"}
+    assert warning in admin_pages.send_and_follow("/product-lists/new", "/product-lists/new", **values).text
+    values = {"name": "Ebook", "product_id": "variant_y", "closing_list_id": "103"}
+    assert warning not in admin_pages.send_and_follow("/product-lists/new", "/product-lists/new", **values).text
+
+
+def test_switching_says_what_it_did(admin_pages: PageClient) -> None:
+    url = f"/product-lists/{make_product_list().id}/switch"
+    page = admin_pages.send_and_follow("/product-lists", url)
+    assert "Product list nonaktif" in page.text and "Tersimpan." not in page.text
+    page = admin_pages.send_and_follow("/product-lists", url)
+    assert "Product list aktif" in page.text and "Tersimpan." not in page.text
 
 
 def test_a_product_list_is_changed_switched_off_and_deleted(admin_pages: PageClient) -> None:
@@ -148,6 +175,13 @@ def test_a_change_of_days_that_touches_nobody_is_saved_at_once(admin_pages: Page
     assert settings_service.number("follow_up_days") == 10
 
 
+def test_saving_what_is_saved_already_says_that_nothing_has_changed(admin_pages: PageClient) -> None:
+    assert "Tidak ada yang berubah." in admin_pages.send_and_follow("/settings", "/settings").text
+    _save_rules(admin_pages)
+    text = admin_pages.get("/settings").text
+    assert "Tidak ada yang berubah." in text and "Tersimpan." not in text
+
+
 def test_a_rotation_is_told_and_ended(admin_pages: PageClient) -> None:
     for secret in ("the-first-secret", "the-second-secret"):
         admin_pages.send("/settings", "/settings", scalev_webhook_secret=secret)
@@ -210,6 +244,24 @@ def test_the_saved_scalev_key_is_tried_when_none_is_typed(vendor_pages: PageClie
     ).respond_with_json({"data": [{"name": "Dapur Bu Ani"}], "has_next": False})
     html = _try(vendor_pages, "scalev")
     assert "ScaleV menerima kunci ini." in html and "Dapur Bu Ani" in html
+
+
+PRESS_SAVE, TYPE_AGAIN = "Tekan Simpan untuk memakai kunci baru", "ketik lagi lalu tekan Simpan"
+
+
+def test_who_typed_the_key_is_told_how_to_keep_it(vendor_pages: PageClient, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/v3/stores/simplified").respond_with_json({"data": [], "has_next": False})
+    settings_service.change({"scalev_api_key": "sk_saved_key_123"}, NOW)
+    assert PRESS_SAVE in _try(vendor_pages, "scalev", scalev_api_key="sk_typed_key_123")
+    assert PRESS_SAVE not in _try(vendor_pages, "scalev")
+
+
+def test_without_scripts_a_key_has_to_be_typed_again(vendor_pages: PageClient, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/v3/stores/simplified").respond_with_json({"data": [], "has_next": False})
+    token = vendor_pages.get("/settings").form("/settings").values["csrf_token"]
+    values = {"csrf_token": token, "scalev_api_key": "sk_typed_key_123"}
+    html = vendor_pages.client.post("/settings/test/scalev", data=values).get_data(as_text=True)
+    assert TYPE_AGAIN in html and PRESS_SAVE not in html and "sk_typed_key_123" not in html
 
 
 def test_without_any_key_nothing_is_tried(vendor_pages: PageClient) -> None:

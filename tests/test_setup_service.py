@@ -112,12 +112,30 @@ def test_the_newer_of_test_and_job_counts() -> None:
     assert not _progress(Step.SCALEV_KEY).done
 
 
-def test_a_hold_says_that_mailketing_does_not_work() -> None:
+def _hold_account() -> None:
+    with transaction() as session:
+        session.add(AccountHold(reason="Wrong API Token", since=NOW, checked_at=NOW))
+
+
+def test_a_hold_says_that_mailketing_has_never_worked() -> None:
+    _save(mailketing_api_key=TOKEN)
+    _hold_account()
+    assert _progress(Step.MAILKETING) == Progress(Step.MAILKETING, False, "Wrong API Token")
+
+
+def test_a_hold_does_not_undo_a_set_up_that_worked() -> None:
     _save(mailketing_api_key=TOKEN)
     setup_service.record_key_test(Vendor.MAILKETING, TOKEN, None, NOW)
-    with transaction() as session:
-        session.add(AccountHold(reason="No Credits, Please Top Up", since=NOW, checked_at=NOW))
-    assert _progress(Step.MAILKETING) == Progress(Step.MAILKETING, False, "No Credits, Please Top Up")
+    _hold_account()
+    setup_service.record_key_test(Vendor.MAILKETING, TOKEN, "Wrong API Token", NOW)
+    assert _progress(Step.MAILKETING) == Progress(Step.MAILKETING, True)
+
+
+def test_a_hold_does_not_undo_what_jobs_have_done() -> None:
+    _save(mailketing_api_key=TOKEN)
+    make_delivery(status=DeliveryStatus.SENT, sent_at=NOW)
+    _hold_account()
+    assert _progress(Step.MAILKETING).done
 
 
 def test_a_tested_key_is_no_run_of_a_job_for_healthz() -> None:

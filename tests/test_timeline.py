@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from models import DeliveryStatus
+from models import DeliveryStatus, LeadStatus
 from services import lead_queries, timeline
 from services.statuses import ContactKind
 from services.timeline import Kind
@@ -27,6 +27,19 @@ def test_everything_stands_in_one_list_newest_first() -> None:
     make_contact(make_lead())
     entries = timeline.entries(lead_queries.lead(lead.id))
     assert [entry.kind for entry in entries] == [Kind.CONTACT, Kind.ATTEMPT, Kind.CONTACT, Kind.CHANGE, Kind.EVENT]
+
+
+@pytest.mark.parametrize("reason", ["order_spam", "order_deleted", "order_canceled", "archived_by_hand"])
+def test_a_change_into_the_archive_is_told_from_a_move(reason: str) -> None:
+    lead = make_lead()
+    make_history(lead, reason=reason, from_status=LeadStatus.FOLLOW_UP)
+    assert [entry.kind for entry in timeline.entries(lead_queries.lead(lead.id))] == [Kind.ARCHIVED]
+
+
+def test_a_canceled_order_that_moved_its_lead_is_a_move() -> None:
+    lead = make_lead(status=LeadStatus.NOT_CLOSING)
+    make_history(lead, reason="order_canceled", from_status=LeadStatus.FOLLOW_UP)
+    assert [entry.kind for entry in timeline.entries(lead_queries.lead(lead.id))] == [Kind.CHANGE]
 
 
 def test_a_delivery_that_did_not_go_tells_so_even_without_an_attempt() -> None:
