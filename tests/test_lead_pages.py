@@ -78,7 +78,7 @@ def test_a_lead_tells_its_next_step(admin_pages: PageClient, fields: dict[str, o
 
 
 def test_a_lead_with_unread_news_says_that_it_waits_for_them(admin_pages: PageClient) -> None:
-    lead, sentence = make_lead(), "News of this order in the inbox could not be read yet"
+    lead, sentence = make_lead(), "di kotak masuk belum bisa dibaca"
     assert sentence not in admin_pages.get(f"/leads/{lead.id}").text
     make_event(order_id=lead.order_id, status=EventStatus.DEAD)
     assert sentence in admin_pages.get(f"/leads/{lead.id}").text
