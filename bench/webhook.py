@@ -43,6 +43,10 @@ class Figures:
     slowest: float
     per_second: float
 
+    @property
+    def breaks_a_limit(self) -> bool:
+        return self.median > MEDIAN_LIMIT_MS or self.p95 > P95_LIMIT_MS
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -80,16 +84,12 @@ def compare(requests: int) -> int:
     sent = requests + WARM_UP + PACED_REQUESTS
     assert accepted == sent, f"{accepted} of {sent} events were processed"
     print(f"Signed orders of {BODY_BYTES} bytes, {CLIENTS} parallel clients")
-    print_table(
-        f"Paced, {CLIENTS / PACE_SECONDS:.0f} orders a second (limit: median {MEDIAN_LIMIT_MS:.0f} ms, "
-        f"p95 {P95_LIMIT_MS:.0f} ms)",
-        figures.paced,
-        bare_figures.paced,
-    )
+    print(f"Limits: median {MEDIAN_LIMIT_MS:.0f} ms, p95 {P95_LIMIT_MS:.0f} ms")
+    print_table(f"Paced, {CLIENTS / PACE_SECONDS:.0f} orders a second", figures.paced, bare_figures.paced)
     print_table(f"Saturated, {requests} orders as fast as they are answered", figures.saturated, bare_figures.saturated)
     if memory and bare_memory:
         print(f"{'peak memory MB':20}{memory:>10.1f}{bare_memory:>12.1f}{memory / bare_memory:>8.2f}")
-    return int(figures.paced.median > MEDIAN_LIMIT_MS or figures.paced.p95 > P95_LIMIT_MS)
+    return int(any(each.breaks_a_limit for each in (figures.paced, figures.saturated)))
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from models import MAX_BODY_BYTES
 from routes.guards import declare, open_to_all
-from services import event_service, intake, settings_service, signatures, webhook_body
+from services import event_service, intake, signatures, webhook_body
 from services.clock import utc_now
 from services.errors import UserError
+from services.intake import NoSecret, WrongSignature
 from services.webhook_body import BadBody
 
 logger = logging.getLogger(__name__)
@@ -46,14 +47,13 @@ def receive() -> ResponseReturnValue:
 
 
 def _receive(body: bytes, now: datetime) -> ResponseReturnValue:
-    secrets = settings_service.webhook_secrets(now)
-    if not secrets:
+    try:
+        event, problem = intake.accept(body, request.headers.get(signatures.HEADER), now)
+    except NoSecret:
         return _receive_without_secret(body, now)
-    matched = signatures.find_secret(secrets, body, request.headers.get(signatures.HEADER))
-    if matched is None:
+    except WrongSignature:
         logger.warning("webhook refused: wrong signature", extra={"bytes": len(body)})
         return _answer(401, "error", "The signature is missing or wrong.")
-    event, problem = intake.accept(body, matched, now)
     if problem is not None:
         return _answer(400, "error", str(problem))
     return _answer(200, "duplicate" if event is None else "accepted")

@@ -315,8 +315,8 @@ def _reckon_window(lead: Lead) -> None:
 def _follow_rules(lead: Lead, cause: Cause, now: datetime, *, expiring: bool = False) -> bool:
     """Write what the rules decide until they decide nothing more (a payment taken back may lead on into the archive);
     whether there was anything. Deliveries are the caller's to place, once, for where the lead has ended."""
-    has_moved, policy = False, settings_service.policy()
-    while (decision := lead_rules.decide(_order(lead), _state(lead), now, policy, expiring=expiring)).changes_something:
+    has_moved, order, policy = False, _order(lead), settings_service.policy()
+    while (decision := lead_rules.decide(order, _state(lead), now, policy, expiring=expiring)).changes_something:
         _write(lead, decision, cause, now)
         has_moved = True
     return has_moved

@@ -185,7 +185,7 @@ def end_rotation(now: datetime) -> None:
             if row is not None:
                 session.delete(row)
         session.flush()
-        _forget_rows()
+        forget_rows()
 
 
 def _begin_rotation(old_secret: str, now: datetime) -> None:
@@ -232,7 +232,8 @@ def _rows() -> dict[str, str]:
     return rows
 
 
-def _forget_rows() -> None:
+def forget_rows() -> None:
+    """Read the settings anew when this request next asks for one: they may have been changed since it began."""
     g.pop("settings", None)
 
 
@@ -249,7 +250,7 @@ def _store(name: str, value: str, now: datetime) -> None:
     stored = _fernet().encrypt(value.encode()).decode() if _is_secret(name) else value
     db.session.merge(Settings(name=name, value=stored, updated_at=now))
     db.session.flush()
-    _forget_rows()
+    forget_rows()
 
 
 def _decrypt(name: str, value: str) -> str:

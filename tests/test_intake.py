@@ -1,24 +1,34 @@
 """Webhooks that come at the same moment: they share commits, and none of them suffers from another."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from flask import Flask, current_app
-from sqlalchemy import event, select
+from sqlalchemy import delete, event, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
 from database import turn
-from models import EventStatus, Lead, LeadStatus, WebhookEvent, db
-from services import event_service, intake, lead_service
+from models import EventStatus, Lead, LeadStatus, Settings, WebhookEvent, db, transaction
+from services import event_service, intake, lead_service, settings_service
 from services.event_service import Receipt
+from services.intake import NoSecret, WrongSignature
+from services.signatures import sign
 from tests.builders import NOW
 from tests.messages import ORDERED, created, new_order_id, payment
 from tests.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("app")
+
+SECRET, NEW_SECRET = "rahasia lama", "rahasia baru"
+
+
+@pytest.fixture(autouse=True)
+def secret(app: Flask) -> None:
+    settings_service.change({"scalev_webhook_secret": SECRET}, NOW)
 
 
 @pytest.fixture
@@ -34,24 +44,43 @@ def commits() -> Iterator[list[None]]:
     event.remove(Engine, "commit", count)
 
 
+@pytest.fixture
+def looks() -> Iterator[list[None]]:
+    """One entry for each look at the settings."""
+    counted: list[None] = []
+
+    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM settings" in statement:
+            counted.append(None)
+
+    event.listen(Engine, "before_cursor_execute", count)
+    yield counted
+    event.remove(Engine, "before_cursor_execute", count)
+
+
+def accept(app: Flask, body: bytes, secret: str = SECRET) -> Receipt:
+    with app.app_context():
+        return intake.accept(body, sign(secret, body), NOW)
+
+
 def at_once(app: Flask, *bodies: bytes) -> list[Future[Receipt]]:
     """Send bodies so that all of them wait for the same turn, in this order."""
-
-    def send(body: bytes) -> Receipt:
-        with app.app_context():
-            return intake.accept(body, "current", NOW)
-
     with ThreadPoolExecutor(len(bodies)) as pool:
         with turn():
             answers = []
             for number, body in enumerate(bodies, 1):
-                answers.append(pool.submit(send, body))
+                answers.append(pool.submit(accept, app, body))
                 wait_until(lambda number=number: waiting() == number, "a webhook in the queue")  # type: ignore[misc]
     return answers
 
 
 def waiting() -> int:
-    return len(current_app.extensions.get("intake", ()))
+    return len(current_app.extensions["intake"].waiting) if "intake" in current_app.extensions else 0
+
+
+def change_secret() -> None:
+    settings_service.change({"scalev_webhook_secret": NEW_SECRET}, NOW)
+    settings_service.end_rotation(NOW)
 
 
 def statuses() -> list[EventStatus]:
@@ -123,3 +152,88 @@ def test_everybody_hears_that_the_database_can_not_store(app: Flask, monkeypatch
             answer.result()
     monkeypatch.undo()
     assert at_once(app, created(new_order_id()))[0].result()[0] is not None
+
+
+def test_webhooks_of_one_moment_share_a_look_at_the_settings(app: Flask, looks: list[None]) -> None:
+    accept(app, created(new_order_id()))
+    looks.clear()
+    at_once(app, *(created(new_order_id()) for _ in range(8)))
+    assert len(looks) == 1
+
+
+def test_a_secret_that_was_taken_back_signs_nothing_any_more(app: Flask) -> None:
+    accept(app, created(new_order_id()))
+    change_secret()
+    with pytest.raises(WrongSignature):
+        accept(app, created(new_order_id()))
+    assert accept(app, created(new_order_id()), NEW_SECRET)[0] is not None
+    assert statuses() == [EventStatus.PROCESSED] * 2
+
+
+def test_a_secret_that_is_taken_back_while_its_webhook_waits_spoils_no_other(app: Flask) -> None:
+    accept(app, created(new_order_id()))
+    settings_service.change({"scalev_webhook_secret": NEW_SECRET}, NOW)
+    old, new = created(new_order_id()), created(new_order_id())
+    with ThreadPoolExecutor(2) as pool:
+        with turn():
+            answers = [pool.submit(accept, app, old, SECRET), pool.submit(accept, app, new, NEW_SECRET)]
+            wait_until(lambda: waiting() == 2, "both in the queue")
+            settings_service.end_rotation(NOW)
+    with pytest.raises(WrongSignature):
+        answers[0].result()
+    assert answers[1].result()[0] is not None
+    assert statuses() == [EventStatus.PROCESSED] * 2
+
+
+def test_what_was_read_before_the_turn_came_is_read_again(app: Flask) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with turn():
+            answer = pool.submit(accept, app, created(new_order_id()))  # the first: it has looked at the settings
+            wait_until(lambda: waiting() == 1, "the webhook in the queue")
+            change_secret()
+    with pytest.raises(WrongSignature):
+        answer.result()
+    assert statuses() == []
+
+
+def test_without_any_secret_left_nothing_is_kept(app: Flask) -> None:
+    accept(app, created(new_order_id()))
+    with transaction() as session:
+        session.execute(delete(Settings))
+    with pytest.raises(NoSecret):
+        accept(app, created(new_order_id()))
+    assert statuses() == [EventStatus.PROCESSED]
+
+
+def test_the_label_of_the_secret_is_the_one_it_has_when_the_webhook_is_kept(app: Flask) -> None:
+    accept(app, created(new_order_id()))
+    settings_service.change({"scalev_webhook_secret": NEW_SECRET}, NOW)
+    accept(app, created(new_order_id()))
+    db.session.rollback()
+    assert list(db.session.scalars(select(WebhookEvent.matched_secret).order_by(WebhookEvent.id))) == [
+        "current",
+        "previous",
+    ]
+
+
+def test_one_that_comes_alone_waits_for_nobody(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "GATHER_SECONDS", 60)
+    begin = time.monotonic()
+    for _ in range(3):
+        accept(app, created(new_order_id()))
+    assert time.monotonic() - begin < 30
+
+
+def test_after_several_at_once_the_next_waits_a_moment_for_more(
+    app: Flask, commits: list[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once(app, *(created(new_order_id()) for _ in range(2)))
+    commits.clear()
+    monkeypatch.setattr(intake, "GATHER_SECONDS", 3)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(accept, app, created(new_order_id()))
+        wait_until(lambda: waiting() == 1, "the first that gathers")
+        second = pool.submit(accept, app, created(new_order_id()))
+        assert first.result()[0] is not None
+        assert second.result()[0] is not None
+    assert len(commits) == 2
