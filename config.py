@@ -183,9 +183,12 @@ class _Reader:
         if text is None:
             return None
         try:
-            create_engine(_with_driver(text))  # opens nothing; reads the options and loads the driver
+            url = _with_driver(text)
+            create_engine(url)  # opens nothing; reads the options and loads the driver
         except (ArgumentError, TypeError, ValueError, ImportError) as error:
             raise ConfigError(f"{name} must be a database URL such as postgresql://user@host/name.") from error
+        if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+            raise ConfigError(f"{name} must name a file for SQLite: what is in memory is lost when the program stops.")
         return text
 
 

@@ -1,7 +1,9 @@
 """`python app.py`: one process that migrates, serves with waitress and runs the jobs. Works on Windows too."""
 
 import contextlib
+import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,6 +72,8 @@ def _greet(app: Flask, config: Config) -> None:
 @contextlib.contextmanager
 def _listening(app: Flask, config: Config) -> Iterator[Any]:
     try:
+        if os.name == "nt":
+            refuse_second_listener(config.host, config.port)
         web = create_server(
             app,
             host=config.host,
@@ -91,6 +95,17 @@ def _listening(app: Flask, config: Config) -> Iterator[Any]:
         yield web
     finally:
         web.close()
+
+
+def refuse_second_listener(host: str, port: int) -> None:
+    """Windows lets two programs listen at one address when both ask for that, as waitress does (SO_REUSEADDR); Python's
+    own way of listening does not ask there, and so finds out whether somebody is at this address.
+
+    Raises:
+        OSError: the address is taken or is none of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    socket.create_server((host, port), family=family).close()
 
 
 @contextlib.contextmanager

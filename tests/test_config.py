@@ -48,6 +48,8 @@ def test_unknown_variables_are_ignored() -> None:
         ("SCALEV_API_URL", "ftp://api.scalev.com"),
         ("MAILKETING_API_URL", "javascript:alert(1)"),
         ("DATABASE_URL", "not a url"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
