@@ -18,6 +18,7 @@ from services.clock import utc_now
 from services.scheduler import Scheduler
 
 THREADS = 8
+CONNECTIONS = 400  # waitress' own 100 are soon held by clients that say nothing; Windows can watch 512
 MAX_BODY_BYTES = 16 * 1024 * 1024  # waitress reads a body to its end before the application sees it
 
 
@@ -79,6 +80,8 @@ def _listening(app: Flask, config: Config) -> Iterator[Any]:
             host=config.host,
             port=config.port,
             threads=THREADS,
+            connection_limit=CONNECTIONS,
+            asyncore_use_poll=True,
             max_request_body_size=MAX_BODY_BYTES,
             ident=None,
             # waitress would drop X-Forwarded-*; which proxies to believe is TRUSTED_PROXIES' word (routes.set_up).

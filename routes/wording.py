@@ -238,6 +238,7 @@ REASON = {
     "invalid_address": lazy_gettext("No mail can be sent to this address."),
     "suppressed": lazy_gettext("This address bounced, unsubscribed or is blacklisted."),
     "paid_elsewhere": lazy_gettext("The buyer paid for this product in another order."),
+    "unread_elsewhere": lazy_gettext("Waits for news of another order of this buyer that stands unread in the inbox."),
     "already_on_list": lazy_gettext("The address is on this list already."),
     "gave_up": lazy_gettext("It was tried many times without success. Look at the answers, then send it again."),
     "retry": lazy_gettext("Mailketing could not be reached. It is tried again by itself."),

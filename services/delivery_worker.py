@@ -14,14 +14,14 @@ from decimal import Decimal
 from typing import Protocol
 
 from sqlalchemy import ColumnElement, delete, exists, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from models import AccountHold, Delivery, DeliveryAttempt, Heartbeat, Lead, ListMember, db, transaction
 from services import delivery_service, same_buyer, suppression_service, unread_news
 from services.clock import utc_now
 from services.contacts import normalise_email, redact, split_name
 from services.delivery_service import ARCHIVED, REFUSED_ADDRESS, REFUSED_LIST, STATUS_CHANGED
-from services.errors import VendorError
+from services.errors import Conflict, VendorError
 from services.mailketing_service import AddResult, AnswerKind, Credits
 from services.statuses import DeliveryStatus, LeadStatus
 
@@ -34,7 +34,10 @@ RETRY_DELAYS = tuple(
 JITTER = 0.2
 MAX_UNKNOWN_TRIES = 3
 CLAIM_LIFE = timedelta(minutes=5)
+SETTLE_AGAIN_SECONDS = 1.0
 HOLD_CHECK_EVERY = timedelta(minutes=1)
+NEWS_CHECK_EVERY = timedelta(minutes=1)
+UNREAD_ELSEWHERE = "unread_elsewhere"
 CREDITS_HEARTBEAT = "credits"  # when Mailketing was last asked whether a hold may end
 SLOW_PACE = Decimal("0.1")  # calls a second for the rest of a run in which Mailketing said "too many"
 GIVE_UP_AFTER = 5  # tries in a row without any answer end the run: the other rows keep their tries
@@ -100,6 +103,10 @@ class Run:
     def goes_on(self) -> bool:
         return self.problem is None and self._keep_going()
 
+    def may_wait(self) -> bool:
+        """Whether the process need not end yet."""
+        return self._keep_going()
+
     def count(self, outcome: str) -> None:
         with self._lock:
             self._counts[outcome] += 1
@@ -143,7 +150,7 @@ def send_due(client: Mailketing, run: Run) -> None:
             return
         result = _call(client, claim)
         run.note(result)
-        settle(claim, result, run, utc_now())
+        _settle_surely(claim, result, run)
 
 
 def _call(client: Mailketing, claim: Claim) -> AddResult:
@@ -166,13 +173,28 @@ def claim_next(run: Run) -> Claim | None:
                 return None
             now = utc_now()
             refusal = _refusal(row, now)
-            claim = _claim(row, now) if refusal is None else None
+            claim = _claim(row, now) if refusal is None and _is_free(row, now) else None
             if refusal is not None:
                 _skip(row, refusal, now)
         if claim is not None:
             return claim
         if refusal is not None:
             run.count("skipped")
+
+
+def _settle_surely(claim: Claim, result: AddResult, run: Run) -> None:
+    """Settle, again and again while the database fails: once the claim has run out, an answer that is forgotten is a
+    second call for the same address. Gives up when that time has come, or when the process has to end."""
+    give_up_at = time.monotonic() + CLAIM_LIFE.total_seconds()
+    while True:
+        try:
+            settle(claim, result, run, utc_now())
+            return
+        except (OperationalError, Conflict):
+            if time.monotonic() > give_up_at or not run.may_wait():
+                raise
+            logger.warning("delivery not settled yet: the database fails", extra={"delivery": claim.delivery_id})
+        time.sleep(SETTLE_AGAIN_SECONDS)
 
 
 def settle(claim: Claim, result: AddResult, run: Run, now: datetime) -> None:
@@ -257,6 +279,14 @@ def _refusal(row: Delivery, now: datetime) -> str | None:
     if row.role is not LeadStatus.CLOSING and same_buyer.paid_elsewhere(lead):
         return "paid_elsewhere"
     return "already_on_list" if _is_member(row) else None
+
+
+def _is_free(row: Delivery, now: datetime) -> bool:
+    """Whether nothing is left to be read that might forbid a delivery; else it waits for that."""
+    if row.role is LeadStatus.CLOSING or not same_buyer.has_unread_news(row.lead):
+        return True
+    row.reason, row.next_attempt_at, row.updated_at = UNREAD_ELSEWHERE, now + NEWS_CHECK_EVERY, now
+    return False
 
 
 def _is_member(row: Delivery) -> bool:

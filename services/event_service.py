@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from sqlalchemy import Table, bindparam, exists, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from models import Heartbeat, Lead, WebhookEvent, db, transaction
 from services import inbound, lead_service, order_news, webhook_body
@@ -137,7 +137,11 @@ def act_on(event: Inbound, now: datetime) -> EventStatus:
 
 
 def act_on_all(events: Sequence[Inbound], now: datetime) -> None:
-    """Do `act_on` for several events in one transaction; where one of them fails, each gets its own."""
+    """Do `act_on` for several events in one transaction; where one of them fails, each gets its own.
+
+    Raises:
+        SQLAlchemyError: the database fails; what is left stays for `process_due`.
+    """
     for group in _one_of_each_order(events):
         waiting_ids = _act_together(group, now) if len(group) > 1 else None
         if waiting_ids is None:
@@ -151,6 +155,8 @@ def _act_together(events: Sequence[Inbound], now: datetime) -> list[int] | None:
     """Act on all or on none, and return what waited for their orders; None when one of them fails."""
     try:
         return _act(events, now)[1]
+    except OperationalError:  # it would keep each of them waiting anew
+        raise
     except Exception:  # the caller acts on each alone, and then the one that fails is recorded with its error
         logger.warning("acting on each event by itself", exc_info=True)
         return None
@@ -283,6 +289,8 @@ def _act(events: Sequence[Inbound], now: datetime) -> tuple[list[EventStatus], l
 
 def _judge(event: Inbound, batch: OrderBatch, now: datetime) -> _Verdict:
     message = event.message
+    if message.failure is not None:
+        raise message.failure
     if message.envelope is None:
         return _Verdict(EventStatus.IGNORED, message.problem.code if message.problem else None)
     if message.envelope.name == webhook_body.TEST_EVENT:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services import webhook_body
-from services.order_snapshot import OrderSnapshot, read_order
+from services.order_snapshot import OrderSnapshot, read_order, read_order_id
 from services.statuses import EventSource
 from services.webhook_body import BadBody, Envelope
 
@@ -13,14 +13,21 @@ _ORDER_PREFIXES = ("order.", "payment.")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a body says: an envelope, and an order where it names one; or why it is no webhook."""
+    """What a body says: an envelope, and an order where it names one; or why it is no webhook.
 
-    envelope: Envelope | None
-    snapshot: OrderSnapshot | None
-    problem: BadBody | None
+    `failure` is a fault of our own in reading it: whoever acts on the message raises it, so that it is recorded on its
+    event and tried again, and costs neither the event nor those that came with it.
+    """
+
+    envelope: Envelope | None = None
+    snapshot: OrderSnapshot | None = None
+    problem: BadBody | None = None
+    failure: Exception | None = None
 
     @property
     def order_id(self) -> str | None:
+        if self.snapshot is None and self.failure and self.envelope:
+            return read_order_id(self.envelope.data)
         return self.snapshot.order_id if self.snapshot else None
 
     @property
@@ -63,5 +70,8 @@ def read_message(body: bytes) -> Message:
     try:
         envelope = webhook_body.parse(body)
     except BadBody as problem:
-        return Message(None, None, problem)
-    return Message(envelope, read_order(envelope.name, envelope.data), None)
+        return Message(problem=problem)
+    try:
+        return Message(envelope, read_order(envelope.name, envelope.data))
+    except Exception as failure:  # of what nobody thought of; see Message
+        return Message(envelope, failure=failure)

@@ -5,6 +5,7 @@ look at the settings and most statements, so that under load one webhook takes a
 alone.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +15,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
 
 from database import turn
 from services import event_service, inbound, settings_service, signatures
 from services.event_service import Receipt
-from services.inbound import Arrival
+from services.inbound import Arrival, Inbound
 from services.statuses import EventSource
+
+logger = logging.getLogger(__name__)
 
 # Where several came together, more are on their way: a wait for them costs less than another round does. One that
 # comes alone waits for nobody.
@@ -136,5 +140,13 @@ def _keep_and_act(arrivals: list[Arrival]) -> list[Receipt]:
     results = event_service.receive_all(arrivals)
     fresh = [event for event, problem in results if event is not None and problem is None]
     if fresh:
-        event_service.act_on_all(fresh, max(event.received_at for event in fresh))
+        _act_on(fresh)
     return results
+
+
+def _act_on(events: Sequence[Inbound]) -> None:
+    """What is kept is ours, and the answer says so, even if the database fails from here on."""
+    try:
+        event_service.act_on_all(events, max(event.received_at for event in events))
+    except SQLAlchemyError:
+        logger.exception("events left to process-events")

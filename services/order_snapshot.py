@@ -75,7 +75,7 @@ def read_order(event_name: str, data: Mapping[str, Any]) -> OrderSnapshot | None
     Returns:
         The snapshot, or None when the data names no order.
     """
-    order_id = _text(data.get("order_id"), 64)
+    order_id = read_order_id(data)
     if order_id is None:
         return None
     buyer = _read_buyer(data)
@@ -115,6 +115,11 @@ def read_order(event_name: str, data: Mapping[str, Any]) -> OrderSnapshot | None
     )
 
 
+def read_order_id(data: Mapping[str, Any]) -> str | None:
+    """Read which order a message is about, None when it names none."""
+    return _text(data.get("order_id"), 64)
+
+
 def read_moment(value: object) -> datetime | None:
     """Read an ISO-8601 moment; one without a zone is UTC, as all of ScaleV's payload times are (ScaleV docs)."""
     if not isinstance(value, str) or len(value) > 40:
@@ -135,7 +140,7 @@ def read_money(value: object) -> Decimal | None:
         amount = value if isinstance(value, Decimal) else Decimal(str(value).strip()[:40])
     except InvalidOperation:
         return None
-    if not amount.is_finite() or abs(amount) >= _MAX_MONEY:
+    if not amount.is_finite() or amount.copy_abs() >= _MAX_MONEY:  # abs() itself overflows on 1e1000000
         return None
     return round(amount, 2)
 

@@ -7,6 +7,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import defer
 
 from models import Lead, db
+from services import unread_news
 from services.product_matching import shares_goods
 from services.statuses import LeadStatus
 
@@ -40,6 +41,13 @@ def paid_lead_ids(leads: Sequence[Lead]) -> dict[int, int]:
         if match is not None:
             result[lead.id] = match
     return result
+
+
+def has_unread_news(lead: Lead) -> bool:
+    """Whether an order of this buyer for the same product has news that nobody has acted on: they may have paid it."""
+    ids = list(_leads_of([lead]).keys() - {lead.id})
+    unread = select(Lead.id).where(Lead.id.in_(ids), unread_news.is_there(Lead.order_id), shares_goods(lead))
+    return bool(ids) and db.session.scalar(unread.limit(1)) is not None
 
 
 def _is_same(lead: Lead, other: Row[Any]) -> bool:

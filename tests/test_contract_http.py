@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -367,6 +367,17 @@ def test_a_locked_database_answers_503_in_time_and_the_same_events_are_accepted_
         assert took < 15, "they wait for each other"
         assert program.rows("select count(*) from webhook_events") == [(0,)]
         assert [program.send(body).json()["status"] for body in bodies] == ["accepted"] * 8
+
+
+@pytest.mark.slow
+def test_clients_that_say_nothing_keep_nobody_waiting(program: Program) -> None:
+    with ExitStack() as idle:
+        for _ in range(150):
+            connection = idle.enter_context(socket.create_connection(("127.0.0.1", program.port), 10))
+            connection.sendall(b"POST /webhook/scalev HTTP/1.1\r\nHost: shop\r\n")
+        begin = time.monotonic()
+        assert program.send(order_created()).status_code == 200
+        assert time.monotonic() - begin < 5
 
 
 def test_a_read_only_database_answers_503(app: Flask, client: FlaskClient) -> None:

@@ -1,13 +1,16 @@
 """The outbox's worker: claim, check once more, call with no transaction open, settle, hold, release."""
 
 import random
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import time_machine
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from models import (
     AccountHold,
@@ -26,7 +29,7 @@ from models import (
 from services import delivery_service, delivery_worker, event_service
 from services.clock import utc_now
 from services.delivery_worker import CLAIM_LIFE, RETRY_DELAYS, Pace, Run, claim_next, send_due, settle
-from services.errors import VendorAuthError, VendorUnreachable
+from services.errors import Conflict, VendorAuthError, VendorUnreachable
 from services.mailketing_service import AddResult, AnswerKind
 from tests import builders, fakes, messages
 from tests.builders import NOW
@@ -483,6 +486,92 @@ def test_what_has_unread_news_in_the_inbox_waits_until_it_is_read(mailketing: Fa
     event_service.act_on(event, NOW)
     send(mailketing)
     assert (row.status, row.lead.status) == (DeliveryStatus.CANCELLED, CLOSING)
+
+
+@pytest.mark.parametrize("role", [FOLLOW_UP, NOT_CLOSING, CLOSING])
+def test_unread_news_of_the_same_buyers_other_order_holds_what_chases(
+    mailketing: FakeMailketing, role: LeadStatus
+) -> None:
+    product_list = builders.make_product_list()
+    row = due(role=role, lead={"product_list_id": product_list.id})
+    other = builders.make_lead(product_list_id=product_list.id, email=row.email)
+    event, _ = messages.receive(messages.payment(other.order_id, "paid", NOW))
+    assert event is not None
+    send(mailketing)
+    if role is CLOSING:
+        assert row.status is SENT
+        return
+    assert (row.status, row.reason, mailketing.calls) == (PENDING, "unread_elsewhere", [])
+    assert row.next_attempt_at == NOW + delivery_worker.NEWS_CHECK_EVERY
+    event_service.act_on(event, NOW)
+    send(mailketing, row.next_attempt_at)
+    assert (row.status, row.reason, mailketing.calls) == (SKIPPED, "paid_elsewhere", [])
+
+
+@pytest.mark.parametrize("case", ["other product", "other buyer", "read"])
+def test_other_news_holds_nothing(mailketing: FakeMailketing, case: str) -> None:
+    product_list = builders.make_product_list()
+    row = due(lead={"product_list_id": product_list.id})
+    other = builders.make_lead(
+        product_list_id=builders.make_product_list().id if case == "other product" else product_list.id,
+        email="somebody.else@example.com" if case == "other buyer" else row.email,
+    )
+    event, _ = messages.receive(messages.payment(other.order_id, "unpaid", NOW))
+    assert event is not None
+    if case == "read":
+        event_service.act_on(event, NOW)
+    send(mailketing)
+    assert row.status is SENT
+
+
+class Locked:
+    """A database that fails for a while, from the moment on at which Mailketing has answered."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int, error: Exception) -> None:
+        real, self.left = delivery_worker.settle, times
+
+        def settle_or_fail(*args: Any) -> None:
+            if self.left:
+                self.left -= 1
+                raise error
+            real(*args)
+
+        monkeypatch.setattr(delivery_worker, "settle", settle_or_fail)
+
+
+@pytest.mark.parametrize("error", [OperationalError("update", {}, Exception("locked")), Conflict("locked")])
+def test_an_answer_is_written_down_once_the_database_works_again(
+    mailketing: FakeMailketing, sleeps: list[float], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    row, again = due(), due()
+    Locked(monkeypatch, 20, error)
+    send(mailketing)
+    assert (row.status, again.status, attempts(row)) == (SENT, SENT, ["ok"])
+    assert len(mailketing.calls) == 2
+    assert sleeps == [delivery_worker.SETTLE_AGAIN_SECONDS] * 20
+
+
+def test_a_process_that_has_to_end_does_not_wait_for_the_database(
+    mailketing: FakeMailketing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, answers = due(), iter([True, False])
+    Locked(monkeypatch, 20, OperationalError("update", {}, Exception("locked")))
+    with pytest.raises(OperationalError):
+        send_due(mailketing, Run(NOW, Pace(Decimal(20), sleep=lambda _: None), keep_going=lambda: next(answers)))
+    db.session.expire_all()
+    assert row.status is SENDING
+
+
+def test_a_claim_that_ran_out_is_given_up(
+    mailketing: FakeMailketing, sleeps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due()
+    Locked(monkeypatch, 10**6, OperationalError("update", {}, Exception("locked")))
+    begin = time.monotonic()
+    monkeypatch.setattr(delivery_worker.time, "monotonic", lambda: begin + sum(sleeps))
+    with pytest.raises(OperationalError):
+        send(mailketing)
+    assert sum(sleeps) == pytest.approx(CLAIM_LIFE.total_seconds(), abs=2)
 
 
 def test_a_buyer_who_pays_while_the_pace_is_kept_is_not_added(mailketing: FakeMailketing) -> None:

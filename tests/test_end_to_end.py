@@ -6,7 +6,11 @@ process because they are many.
 
 import json
 import re
+import sqlite3
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +20,7 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 
-from config import Config
+from config import DATABASE_FILE, Config
 from models import Delivery, DeliveryAttempt, DeliveryStatus, Lead, LeadStatus, WebhookEvent, db, transaction
 from services.clock import utc_now
 from tests import builders
@@ -154,6 +158,29 @@ def test_a_cod_order_on_its_way_is_not_chased_and_closes_when_completed(program:
     run_job(program, "deliver")
     assert status_of(program, order_id) == "closing"
     assert lists_of(sandbox, email) == {LIST_CLOSING: 1}
+
+
+@pytest.mark.slow
+def test_an_answer_that_comes_while_the_database_is_locked_is_not_asked_for_again(
+    program: Program, sandbox: Sandbox
+) -> None:
+    order_id, email = place(sandbox, "yuni", age_days=8)
+    run_job(program, "check-expired-leads")
+    sandbox.switch("slow", seconds=1.5, times=1, endpoint="addsubtolist")
+    with ThreadPoolExecutor(1) as pool, closing(sqlite3.connect(program.instance / DATABASE_FILE)) as other:
+        outbox = pool.submit(program.flask, "jobs", "run", "deliver")
+        wait_until(lambda: program.rows("select 1 from deliveries where status = 'sending'"), "the call")
+        other.execute("BEGIN IMMEDIATE")
+        time.sleep(9)  # the call's rest, and more than SQLite waits for a lock
+        other.rollback()
+        assert outbox.result().code == 0, outbox.result().err
+    assert "the database fails" in outbox.result().err
+    program.write("update deliveries set claimed_at = '2020-01-01 00:00:00.000000' where status = 'sending'")
+    run_job(program, "deliver")
+    assert lists_of(sandbox, email) == {LIST_NOT_CLOSING: 1}
+    assert len(sandbox.calls()) == 1
+    sent = "select d.status from deliveries d join leads l on l.id = d.lead_id where order_id = ? and role = ?"
+    assert program.rows(sent, order_id, "not_closing") == [("sent",)]
 
 
 @pytest.mark.slow

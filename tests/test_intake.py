@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from database import turn
 from models import EventStatus, Lead, LeadStatus, Settings, WebhookEvent, db, transaction
-from services import event_service, intake, lead_service, settings_service
+from services import event_service, inbound, intake, lead_service, settings_service
 from services.event_service import Receipt
 from services.intake import NoSecret, WrongSignature
 from services.signatures import sign
@@ -132,6 +132,46 @@ def test_a_poisoned_event_fails_alone(app: Flask, monkeypatch: pytest.MonkeyPatc
     assert statuses() == [EventStatus.PROCESSED, EventStatus.FAILED, EventStatus.PROCESSED]
     assert db.session.get_one(WebhookEvent, 2).error == "ZeroDivisionError: boom"
     assert len(lead_statuses()) == 2
+
+
+def test_a_body_that_our_reading_fails_on_is_kept_and_spoils_no_other(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poisoned, real = new_order_id(), inbound.read_order
+
+    def read_order(name, data):  # type: ignore[no-untyped-def]
+        if data["order_id"] == poisoned:
+            raise ZeroDivisionError("nobody thought of this")
+        return real(name, data)
+
+    monkeypatch.setattr(inbound, "read_order", read_order)
+    answers = at_once(app, created(new_order_id()), created(poisoned), created(new_order_id()))
+    assert all(answer.result()[0] for answer in answers)
+    assert statuses() == [EventStatus.PROCESSED, EventStatus.FAILED, EventStatus.PROCESSED]
+    event = db.session.get_one(WebhookEvent, 2)
+    assert (event.order_id, event.error) == (poisoned, "ZeroDivisionError: nobody thought of this")
+    monkeypatch.undo()
+    assert event_service.process(2, NOW) is EventStatus.PROCESSED
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_what_is_kept_is_answered_so_when_the_database_fails_afterwards(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    tried: list[object] = []
+
+    def fail(*_: object) -> None:
+        tried.append(None)
+        raise OperationalError("insert", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(event_service, "_act", fail)
+    monkeypatch.setattr(event_service, "_record_failure", fail)
+    answers = at_once(app, *(created(new_order_id()) for _ in range(number)))
+    assert all(answer.result()[0] for answer in answers)
+    assert statuses() == [EventStatus.RECEIVED] * number
+    assert len(tried) <= 2  # each of them may have waited for the database as long as it does
+    monkeypatch.undo()
+    assert event_service.process_due(NOW) == {"processed": number}
 
 
 def test_what_is_no_webhook_is_told_to_its_sender_alone(app: Flask) -> None:
