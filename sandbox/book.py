@@ -1,7 +1,6 @@
 """All orders, found by any of their ids or by age, without copying them."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
 from itertools import islice
 
 from sandbox.orders import Order
@@ -50,8 +49,6 @@ class OrderBook:
     def at(self, key: Key) -> Order:
         return self._by_key[key]
 
-    def newest(self, count: int) -> list[Order]:
-        return [self._by_key[key] for key in islice(self._walk(), count)]
-
-    def _walk(self) -> Iterator[Key]:
-        return reversed(self.keys)
+    def last_added(self, count: int) -> list[Order]:
+        """Return those that were made here last, whatever date they bear."""
+        return list(islice(reversed(self._by_key.values()), count))

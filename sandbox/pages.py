@@ -25,6 +25,7 @@ SUBSCRIBERS_SHOWN = 50
 METHODS = ("bank_transfer", "qris", "va_bca", "cod", "no_payment", "draft")
 DEMO_SEED = 7
 OLD = timedelta(days=8)
+THIS_MACHINE = {"127.0.0.1", "::1"}
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,13 @@ def list_buttons(order: Order) -> list[Button]:
 
 
 def find_app_url(webhook_url: str | None) -> str | None:
-    """The app lives where its webhook address does."""
+    """The app lives where its webhook address does; on this machine people know it as localhost, and are logged in
+    there alone."""
     if not webhook_url:
         return None
     parts = urlsplit(webhook_url)
-    return f"{parts.scheme}://{parts.netloc}/"
+    netloc = f"localhost:{parts.port}" if parts.hostname in THIS_MACHINE and parts.port else parts.netloc
+    return f"{parts.scheme}://{netloc}/"
 
 
 def choose_language() -> str:
@@ -72,7 +75,7 @@ def show_page() -> str:
             webhook_url=settings.webhook.url,
             goods=sandbox.catalogue.list_goods(),
             methods=METHODS,
-            orders=[(order, list_buttons(order)) for order in sandbox.orders.newest(ROWS_SHOWN)],
+            orders=[(order, list_buttons(order)) for order in sandbox.orders.last_added(ROWS_SHOWN)],
             events=list(islice(reversed(sandbox.events), EVENTS_SHOWN)),
             lists=[(row, list(islice(row.subscribers.values(), SUBSCRIBERS_SHOWN))) for row in sandbox.lists.values()],
             switches=list(sandbox.switchboard),

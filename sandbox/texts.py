@@ -13,10 +13,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Make an order, watch its webhook reach the app, then pay it or let it grow older than 7 days.",
     ),
     "expiry": (
-        "Supaya pesanan kedaluwarsa: centang “Berumur 8 hari” saat membuatnya, atau biarkan tidak dibayar sampai 7 "
-        "harinya habis. Aplikasi memindahkannya ke Tidak Closing pada pengecekan berikutnya; di demo setiap menit.",
-        "To see an order expire: tick “8 days old” when you make it, or leave it unpaid until its 7 days are over. The "
-        "app moves it to Not closing at its next check; in the demo that is every minute.",
+        "Supaya pesanan kedaluwarsa: centang “Berumur 8 hari” saat membuatnya dan biarkan tidak dibayar. Aplikasi "
+        "memindahkannya ke Tidak Closing pada pengecekan berikutnya; di demo setiap menit.",
+        "To see an order expire: tick “8 days old” when you make it and leave it unpaid. The app moves it to Not "
+        "closing at its next check; in the demo that is every minute.",
     ),
     "open_app": ("Buka aplikasi", "Open the app"),
     "no_webhook": (

@@ -21,6 +21,7 @@ import pytest
 import requests
 
 from sandbox.app import serve_in_thread
+from sandbox.pages import find_app_url
 from sandbox.state import Sandbox, Settings
 from sandbox.webhooks import Target
 
@@ -900,6 +901,28 @@ def test_the_page_makes_and_moves_orders_by_plain_forms(client: Client, receiver
     order = client.scalev(f"/v3/orders/{order_id}").json()
     assert (order["status"], order["customer"]["name"]) == ("completed", "Dewi")
     assert order["created_at"] < order["last_updated_at"]
+
+
+def test_an_order_made_with_an_old_date_stands_first_on_the_page(client: Client) -> None:
+    client.control("POST", "/seed-demo")
+    form = {"name": "Kartini", "email": "", "product": "Propolis 30 ml", "method": "bank_transfer", "old": "1"}
+    page = client.session.post(f"{client.base}/orders", data=form, timeout=5).text
+    rows = page.partition('id="h-orders"')[2]
+    assert "Kartini" in rows.partition("</tr>")[2].partition("</tr>")[0]
+
+
+@pytest.mark.parametrize(
+    ("webhook", "app"),
+    [
+        ("http://127.0.0.1:5000/webhook/scalev", "http://localhost:5000/"),
+        ("http://[::1]:5000/webhook/scalev", "http://localhost:5000/"),
+        ("http://192.168.1.7:5000/webhook/scalev", "http://192.168.1.7:5000/"),
+        ("https://toko.example.com/webhook/scalev", "https://toko.example.com/"),
+        (None, None),
+    ],
+)
+def test_the_page_leads_to_the_app_where_people_are_logged_in(webhook: str | None, app: str | None) -> None:
+    assert find_app_url(webhook) == app
 
 
 def test_the_page_turns_switches_on_and_off_and_sends_events(client: Client, receiver: Receiver) -> None:
