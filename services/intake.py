@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from database import turn
 from services import event_service, inbound, settings_service, signatures
+from services.errors import Conflict
 from services.event_service import Receipt
 from services.inbound import Arrival, Inbound
 from services.statuses import EventSource
@@ -148,5 +149,5 @@ def _act_on(events: Sequence[Inbound]) -> None:
     """What is kept is ours, and the answer says so, even if the database fails from here on."""
     try:
         event_service.act_on_all(events, max(event.received_at for event in events))
-    except SQLAlchemyError:
+    except (SQLAlchemyError, Conflict):
         logger.exception("events left to process-events")
