@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from models import transaction
 from models_catalogue import CatalogueList, CatalogueProduct
-from tests.browser import DESK, PHONE, OpenPage, log_in, wait_until_in_sight
+from tests.browser import DESK, PHONE, OpenPage, box_of, log_in, wait_until_in_sight
 from tests.builders import NOW, PASSWORD, make_user
 from tests.own_server import listening
 
@@ -84,13 +84,12 @@ def test_a_choice_in_one_drop_down_leaves_the_next_one_under_the_finger(url: str
     page = open_page(size=PHONE, has_touch=True)
     open_new_product_list(page, url)
     chosen, next_one = drop_down(page, "closing_list_id"), drop_down(page, "not_closing_list_id")
-    at_rest = chosen.bounding_box()
+    at_rest = box_of(chosen)["height"]
     chosen.locator(".ts-control").tap()
     chosen.locator(".option", has_text="hutan 3").tap()
     expect(page.locator("#closing_list_id")).to_have_value("3")
     expect(chosen.locator("input")).to_be_focused()
-    focused = chosen.bounding_box()
-    assert at_rest and focused and focused["height"] == at_rest["height"]
+    assert box_of(chosen)["height"] == at_rest
     next_one.locator(".ts-control").tap()
     expect(next_one.locator(".ts-dropdown")).to_be_visible()
 
