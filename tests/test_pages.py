@@ -260,6 +260,14 @@ def test_the_demos_login_is_filled_in_and_no_others(app: Flask, pages: PageClien
     assert pages.send("/login?next=/leads", "/login").location == "/leads"
 
 
+def test_the_demos_login_is_filled_in_again_after_a_wrong_try(app: Flask, pages: PageClient) -> None:
+    app.extensions["config"] = replace(app.extensions["config"], demo_url="http://localhost:5001")
+    page = pages.send("/login", "/login", status=200, email="somebody@example.com", password="a wrong one")
+    assert "Email atau kata sandi salah." in page.text
+    values = page.form("/login").values
+    assert (values["email"], values["password"]) == (DEMO_EMAIL, DEMO_PASSWORD)
+
+
 def test_a_wrong_password_is_not_sent_back_in_the_demo(app: Flask, pages: PageClient) -> None:
     app.extensions["config"] = replace(app.extensions["config"], demo_url="http://localhost:5001")
     assert "a wrong one" not in pages.send("/login", "/login", status=200, password="a wrong one").html
