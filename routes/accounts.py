@@ -24,7 +24,7 @@ def login() -> ResponseReturnValue:
     target = safe_path(request.values.get("next"), url_for("dashboard.index"))
     if current_user.is_authenticated:
         return redirect(target)
-    form = _login_form(target)
+    form, demo = LoginForm(next=target), _demo_account()
     status = 200
     if form.validate_on_submit():
         try:
@@ -37,7 +37,9 @@ def login() -> ResponseReturnValue:
         else:
             _start_session(user)
             return redirect(target)
-    return render_template("login.html", form=form, is_set_up=user_service.any_user(), demo=_demo_account()), status
+    if demo:
+        _fill_in(form, *demo)
+    return render_template("login.html", form=form, is_set_up=user_service.any_user(), demo=demo), status
 
 
 @bp.post("/logout")
@@ -84,13 +86,10 @@ def _keep_choice(cookie: str, chosen: str, known: Container[str]) -> ResponseRet
     return response
 
 
-def _login_form(target: str) -> LoginForm:
-    """Return the form; in the demo it is filled in, because the account there is no secret."""
-    form, demo = LoginForm(next=target), _demo_account()
-    if demo and request.method == "GET":
-        form.email.data, form.password.data = demo
-        form.password.widget = PasswordInput(hide_value=False)
-    return form
+def _fill_in(form: LoginForm, email: str, password: str) -> None:
+    """Put the demo's account into the form, also after a wrong try: it is no secret, and the page says it is there."""
+    form.email.data, form.password.data = email, password
+    form.password.widget = PasswordInput(hide_value=False)
 
 
 def _demo_account() -> tuple[str, str] | None:

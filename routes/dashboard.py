@@ -128,6 +128,7 @@ def _chosen_days(period: Period) -> int | None:
 def _live_parts(period: Period) -> dict[str, Any]:
     today = dashboard_queries.last_days(1, context.now(), period.zone)
     days = dashboard_queries.by_day(period)
+    concerns = attention.lines()
     return {
         "now": context.now(),
         "period": period,
@@ -137,7 +138,9 @@ def _live_parts(period: Period) -> dict[str, Any]:
         "open_leads": attention_queries.open_leads(),
         "due": attention_queries.due(context.now(), today.end),
         "hours": dashboard_queries.due_by_hour(today),
-        "concerns": attention.lines(),
+        "concerns": concerns,
+        # Where little works yet, little can be stuck: that is no praise.
+        "is_all_well": not concerns and all(step.done for step in setup_service.progress()),
         "account_hold": delivery_service.hold(),
         "pulse": attention_queries.pulse(),
         "days": days,

@@ -30,6 +30,7 @@ ARCHIVE = "archive"
 
 _REQUIRED = InputRequired(lazy_gettext("Fill this in."))
 _TOO_LONG = lazy_gettext("This is too long.")
+_LONG_ENOUGH = lazy_gettext("At least %(min)d characters.", min=MIN_PASSWORD_LENGTH)
 
 
 def _stripped(text: str | None) -> str | None:
@@ -63,9 +64,10 @@ class SetupForm(FlaskForm):
         lazy_gettext("Password"),
         [
             _REQUIRED,
-            Length(min=MIN_PASSWORD_LENGTH, message=lazy_gettext("At least %(min)d characters.")),
+            Length(min=MIN_PASSWORD_LENGTH, message=_LONG_ENOUGH),
             Length(max=MAX_PASSWORD_LENGTH, message=_TOO_LONG),
         ],
+        description=_LONG_ENOUGH,
         render_kw={"autocomplete": "new-password"},
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, sync_playwright
 
 EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
@@ -68,6 +68,18 @@ def log_in(page: Page, url: str, email: str, password: str) -> None:
     page.fill("[name=password]", password)
     page.press("[name=password]", "Enter")
     page.wait_for_url(f"{url}/")
+
+
+def box_of(element: Locator) -> FloatRect:
+    box = element.bounding_box()
+    assert box is not None, f"{element} is not shown"
+    return box
+
+
+def gap_between(upper: Locator, lower: Locator) -> float:
+    """How many pixels are free between two elements that stand one below the other."""
+    above = box_of(upper)
+    return box_of(lower)["y"] - above["y"] - above["height"]
 
 
 def wait_until_in_sight(element: Locator) -> None:

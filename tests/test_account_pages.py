@@ -80,6 +80,11 @@ def test_the_first_admin_is_made_with_the_token_from_the_console(pages: PageClie
     assert pages.get("/setup", 302).location == "/login"
 
 
+def test_a_set_up_tells_how_long_the_password_must_be_before_it_is_sent(pages: PageClient) -> None:
+    page = pages.get("/setup")
+    assert "Minimal 8 karakter." in page.text and 'minlength="8"' in page.html
+
+
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [

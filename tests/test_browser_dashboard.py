@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from models import LeadStatus
 from services import clock
-from tests.browser import PHONE, OpenPage, log_in
+from tests.browser import PHONE, OpenPage, gap_between, log_in
 from tests.builders import PASSWORD, make_lead, make_user
 from tests.own_server import listening
 
@@ -48,6 +48,10 @@ def refresh(page: Page) -> None:
 
 def open_leads(page: Page) -> str:
     return page.locator("#figure-clock .figure-number").inner_text()
+
+
+def test_the_first_steps_stand_clear_of_the_figures(page: Page) -> None:
+    assert gap_between(page.locator(".steps-card"), page.locator("#live")) >= 8
 
 
 def test_new_leads_show_up_by_themselves_and_what_is_open_stays_open(page: Page) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
 from models import transaction
-from models_catalogue import CatalogueProduct
-from tests.browser import DESK, PHONE, OpenPage, log_in, wait_until_in_sight
+from models_catalogue import CatalogueList, CatalogueProduct
+from tests.browser import DESK, PHONE, OpenPage, box_of, log_in, wait_until_in_sight
 from tests.builders import NOW, PASSWORD, make_user
 from tests.own_server import listening
 
@@ -35,6 +35,21 @@ def make_products(count: int) -> None:
             session.add(CatalogueProduct(scalev_id=str(number), name=f"Madu {number}", seen_at=NOW))
 
 
+def make_lists(count: int) -> None:
+    with transaction() as session:
+        for number in range(1, count + 1):
+            session.add(CatalogueList(list_id=str(number), name=f"Pembeli madu hutan {number}", seen_at=NOW))
+
+
+def open_new_product_list(page: Page, url: str) -> None:
+    log_in(page, url, EMAIL, PASSWORD)
+    page.goto(f"{url}/product-lists/new")
+
+
+def drop_down(page: Page, field: str) -> Locator:
+    return page.locator(f"#{field} + .ts-wrapper")
+
+
 def brightness(element: Locator, name: str) -> float:
     """From 0 for black to 1 for white; a colour that lets through what is behind it fails."""
     colour = element.evaluate(f"element => getComputedStyle(element).{name}")
@@ -54,15 +69,55 @@ def test_the_list_of_a_drop_down_covers_what_is_behind_it(
 ) -> None:
     make_products(3)
     page = open_page(size=size, scheme=scheme)
-    log_in(page, url, EMAIL, PASSWORD)
-    page.goto(f"{url}/product-lists/new")
-    page.locator("#product + .ts-wrapper .ts-control").click()
-    options = page.locator("#product + .ts-wrapper .ts-dropdown")
+    open_new_product_list(page, url)
+    drop_down(page, "product").locator(".ts-control").click()
+    options = drop_down(page, "product").locator(".ts-dropdown")
     options.wait_for()
     behind, text = brightness(options, "backgroundColor"), brightness(options, "color")
     assert (behind > 0.9 and text < 0.4) if scheme == "light" else (behind < 0.3 and text > 0.7)
     marked = options.locator(".option.active")
     assert abs(brightness(marked, "backgroundColor") - behind) > 0.03
+
+
+def test_a_choice_in_one_drop_down_leaves_the_next_one_under_the_finger(url: str, open_page: OpenPage) -> None:
+    make_lists(5)
+    page = open_page(size=PHONE, has_touch=True)
+    open_new_product_list(page, url)
+    chosen, next_one = drop_down(page, "closing_list_id"), drop_down(page, "not_closing_list_id")
+    at_rest = box_of(chosen)["height"]
+    chosen.locator(".ts-control").tap()
+    chosen.locator(".option", has_text="hutan 3").tap()
+    expect(page.locator("#closing_list_id")).to_have_value("3")
+    expect(chosen.locator("input")).to_be_focused()
+    assert box_of(chosen)["height"] == at_rest
+    next_one.locator(".ts-control").tap()
+    expect(next_one.locator(".ts-dropdown")).to_be_visible()
+
+
+def test_what_is_typed_and_entered_at_once_is_chosen(url: str, open_page: OpenPage) -> None:
+    make_lists(5)
+    page = open_page()
+    open_new_product_list(page, url)
+    entry = drop_down(page, "closing_list_id").locator("input")
+    entry.focus()
+    entry.press_sequentially("hutan 4")
+    entry.press("Enter")
+    expect(page.locator("#closing_list_id")).to_have_value("4")
+
+
+def test_the_choice_gives_way_to_what_is_typed_until_that_is_given_up(url: str, open_page: OpenPage) -> None:
+    make_lists(5)
+    page = open_page(size=PHONE)
+    open_new_product_list(page, url)
+    control = drop_down(page, "closing_list_id")
+    entry, choice = control.locator("input"), control.locator(".item")
+    entry.focus()
+    expect(choice).to_be_visible()
+    entry.press_sequentially("gamis")
+    expect(choice).to_be_hidden()
+    expect(control.locator(".no-results")).to_have_text("Tidak ada hasil")
+    entry.press("Escape")
+    expect(choice).to_be_visible()
 
 
 @pytest.mark.parametrize("with_javascript", [True, False], ids=["with-javascript", "without-javascript"])

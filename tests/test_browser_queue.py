@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from models import Lead, UserRole, db
 from services import clock, contact_service
 from services.statuses import ContactKind
-from tests.browser import PHONE, OpenPage, log_in, wait_until_in_sight
+from tests.browser import PHONE, OpenPage, box_of, gap_between, log_in, wait_until_in_sight
 from tests.builders import PASSWORD, make_contact, make_lead, make_user
 from tests.own_server import listening
 
@@ -152,6 +152,27 @@ def test_a_refused_day_leaves_the_queue_as_it_is(url: str, open_page: OpenPage) 
     card.get_by_role("button", name="Besok").click()
     page.get_by_text("Ditunda sampai").wait_for()
     assert page.url == f"{url}/queue"
+
+
+def test_a_long_text_s_name_leaves_the_buttons_beside_it_in_its_row(url: str, open_page: OpenPage) -> None:
+    lead = make_lead(phone="6281234567890", ordered_at=clock.utc_now() - timedelta(days=6, hours=20))
+    page = open_page(size=PHONE)
+    log_in(page, url, EMAIL, PASSWORD)
+    page.context.add_cookies([{"name": "language", "value": "en", "url": url}])
+    for path in ("/queue", f"/leads/{lead.id}"):
+        page.goto(url + path)
+        row = page.locator(".chase-actions")
+        row.get_by_role("button", name="WhatsApp Before the deadline").wait_for()
+        assert len({box_of(button)["y"] for button in row.locator(".btn").all()}) == 1, path
+
+
+def test_the_hint_of_a_mistyped_address_stands_clear_of_the_facts(url: str, open_page: OpenPage) -> None:
+    lead = make_lead(email="budi@gmial.com", ordered_at=clock.utc_now() - timedelta(hours=2))
+    page = open_page(size=PHONE)
+    log_in(page, url, EMAIL, PASSWORD)
+    page.goto(f"{url}/leads/{lead.id}")
+    buyer = page.locator("[aria-labelledby=buyer-heading]")
+    assert gap_between(buyer.locator(".facts"), buyer.get_by_role("alert")) >= 8
 
 
 def test_nothing_is_wider_than_a_phone_and_every_button_is_large_enough_for_a_finger(url: str, phone: Page) -> None:

@@ -68,7 +68,7 @@ def test_a_long_count_goes_on_in_steps_and_offers_a_transfer_at_its_end(admin_pa
     page = count(admin_pages)
     assert "100 order sudah dihitung, masih ada lagi." in page.text
     assert 'hx-trigger="load"' in page.html and 'name="transfer_unpaid"' not in page.html
-    assert "Mulai tanpa transfer" in page.text
+    assert "Mulai tanpa list Tidak Closing" in page.text
     for counted in (
         "200 order sudah dihitung",
         "Tambahkan juga pembeli order lama yang belum dibayar ke list-nya: 230",

@@ -185,15 +185,23 @@ def test_the_dashboard_is_quiet_once_all_is_set_up(admin_pages: PageClient) -> N
     settings_service.change(dict.fromkeys(keys, "a-long-enough-key"), NOW)
     setup_service.record_key_test(Vendor.SCALEV, "a-long-enough-key", None, NOW)
     make_event()
-    make_product_list()
-    make_lead()
+    make_lead(product_list_id=make_product_list().id)
     page = admin_pages.get("/")
     assert "Langkah berikut: Simpan dan tes API token Mailketing" in page.text and "5 dari 6 selesai" in page.text
     assert "/webhook/scalev" not in page.html
     setup_service.record_key_test(Vendor.MAILKETING, "a-long-enough-key", "Mailketing: Wrong API Token <b>", NOW)
     assert "Wrong API Token &lt;b&gt;" in admin_pages.get("/").html
     setup_service.record_key_test(Vendor.MAILKETING, "a-long-enough-key", None, NOW)
-    assert "Langkah berikut" not in admin_pages.get("/").text
+    page = admin_pages.get("/")
+    assert "Langkah berikut" not in page.text and "Semua lancar" in page.text
+
+
+@pytest.mark.parametrize("role", UserRole)
+def test_the_dashboard_praises_nothing_before_all_is_set_up(pages: PageClient, role: UserRole) -> None:
+    pages.log_in(make_user("sari@example.com", role).email, PASSWORD)
+    for headers in ({}, {"HX-Request": "true"}):
+        html = pages.client.get("/", headers=headers).get_data(as_text=True)
+        assert "Perlu perhatian" in html and "Semua lancar" not in html
 
 
 def test_a_cs_is_not_asked_to_set_anything_up(pages: PageClient) -> None:
@@ -250,6 +258,14 @@ def test_the_demos_login_is_filled_in_and_no_others(app: Flask, pages: PageClien
     page = pages.get("/login?next=/leads")
     assert DEMO_EMAIL in page.text and DEMO_PASSWORD in page.text
     assert pages.send("/login?next=/leads", "/login").location == "/leads"
+
+
+def test_the_demos_login_is_filled_in_again_after_a_wrong_try(app: Flask, pages: PageClient) -> None:
+    app.extensions["config"] = replace(app.extensions["config"], demo_url="http://localhost:5001")
+    page = pages.send("/login", "/login", status=200, email="somebody@example.com", password="a wrong one")
+    assert "Email atau kata sandi salah." in page.text
+    values = page.form("/login").values
+    assert (values["email"], values["password"]) == (DEMO_EMAIL, DEMO_PASSWORD)
 
 
 def test_a_wrong_password_is_not_sent_back_in_the_demo(app: Flask, pages: PageClient) -> None:

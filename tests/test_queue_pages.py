@@ -219,7 +219,7 @@ def test_called_off_offers_to_move_the_lead_and_does_nothing_by_itself(
     db.session.rollback()
     lead = db.session.get_one(Lead, lead_id)
     assert lead.is_archived == is_archived and lead.chase_at is None
-    assert lead.history[-1].note == "Batal"
+    assert lead.history[-1].note == "Pembeli batal"
 
 
 # --- The lead's page ---
