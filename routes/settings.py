@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_wtf import FlaskForm
 
-from routes import context, wording
+from routes import context
 from routes.dashboard import EVENTS_TO_TICK, webhook_address
 from routes.forms import SettingsForm, focus_first_mistake
 from routes.guards import admin_required, declare
@@ -115,4 +115,4 @@ def _try_key(vendor: Vendor, typed: str) -> KeyTest:
     try:
         return tool_service.try_key(vendor, typed, context.now())
     except UserError as error:
-        return KeyTest(vendor, problem=wording.refusal(error))
+        return KeyTest(vendor, problem=str(error))
