@@ -11,7 +11,7 @@ from services.lead_filters import Answer, DueWithin, Sort
 from services.mailketing_service import VENDOR as MAILKETING
 from services.product_matching import Way
 from services.queue_service import Section
-from services.settings_service import Setting
+from services.settings_service import Setting, SwappedKey
 from services.statuses import (
     ArchiveReason,
     BulkDeed,
@@ -306,8 +306,14 @@ SETTING = {
         lazy_gettext("1 is enough for most shops."),
     ),
 }
-
-
+SWAPPED_KEY = {
+    "scalev_api_key": lazy_gettext(
+        "The ScaleV API key is saved, but it begins with neither sk_ nor rk_. Perhaps it is another key: test it."
+    ),
+    "mailketing_api_key": lazy_gettext(
+        "The Mailketing API token is saved, but it begins like a ScaleV API key. Perhaps it is another key: test it."
+    ),
+}
 MATCH_WAY = {
     Way.ID: lazy_gettext("by the id"),
     Way.SKU: lazy_gettext("by the SKU"),
@@ -361,8 +367,10 @@ def whole_answer(text: str) -> str:
     return text if trouble.kind is Kind.REFUSED else trouble_words.tell(trouble)
 
 
-def setting_refusal(setting: Setting) -> str:
+def setting_refusal(setting: Setting, error: UserError) -> str:
     """Return why a setting's new value can't be used."""
+    if isinstance(error, SwappedKey):
+        return refusal(error)
     if setting.kind in {"number", "decimal"}:
         return gettext("This must be a number from %(low)s to %(high)s.", low=setting.low, high=setting.high)
     return str(_SETTING_REFUSAL[setting.kind])
