@@ -5,6 +5,7 @@ serves with waitress. This module imports everything and is imported by nothing.
 """
 
 import argparse
+import logging
 from tempfile import TemporaryFile
 
 from flask import Flask
@@ -23,6 +24,8 @@ from models import db, engine_options
 from services import keys, settings_service
 from services.clock import utc_now
 from services.settings_service import InvalidSetting
+
+logger = logging.getLogger(__name__)
 
 MAX_FORM_BYTES = 4 * 1024 * 1024
 COMPRESSIONS = ["br", "gzip"]  # browsers ask for br over https and on localhost only
@@ -58,12 +61,20 @@ def read_config() -> Config:
         config = Config.from_env()
     except ConfigError as error:
         raise SystemExit(f"Configuration: {error}") from error
-    for name in ("scalev_api_key", "scalev_webhook_secret", "mailketing_api_key"):
+    for name in settings_service.KEYS:
         try:
             settings_service.check(name, getattr(config, name) or "none")
         except InvalidSetting as error:
             raise SystemExit(f"Configuration: {name.upper()}: {error}") from error
     return config
+
+
+def warn_of_swapped_keys(config: Config) -> None:
+    """Log a key of the environment that is in another's place; no more, because a running shop must start again."""
+    for name in settings_service.KEYS:
+        value = getattr(config, name)
+        if value and settings_service.looks_swapped(name, value):
+            logger.warning("%s does not look like one: perhaps it is another key", name.upper())
 
 
 def make_folder(config: Config) -> str:
@@ -110,7 +121,9 @@ def main() -> None:
     if parser.parse_args().demo:
         demo.run(create_app)
     else:
-        server.run(create_app())
+        app = create_app()
+        warn_of_swapped_keys(app.extensions["config"])
+        server.run(app)
 
 
 if __name__ == "__main__":

@@ -126,10 +126,13 @@ def set_setting(name: str, value: str) -> None:
     """Change a setting; the value `-` is read from standard input."""
     now = utc_now()
     value = sys.stdin.readline().strip() if value == "-" else value
-    settings_service.check(name, value)
+    settings_service.check(name, value)  # which also refuses an empty key
     settings_service.change({name: value}, now)
     touched = f" ({lead_service.recompute_due(now)} open leads reckoned anew)" if name == "follow_up_days" else ""
-    click.echo(f"{name}={settings_service.shown(name)}{touched}")
+    doubt = (
+        " (does not look like one: perhaps it is another key)" if settings_service.looks_swapped(name, value) else ""
+    )
+    click.echo(f"{name}={settings_service.shown(name)}{touched}{doubt}")
 
 
 @settings.command("end-rotation")

@@ -170,4 +170,5 @@ def webhook_address() -> str:
 def _view(progress: Progress) -> StepView:
     title, text, endpoint = _STEPS[progress.step]
     also = (_IMPORT_INSTEAD, url_for("imports.index")) if progress.step is Step.FIRST_ORDER else None
-    return StepView(title, text, url_for(endpoint), progress.done, progress.problem, also)
+    problem = wording.problem(progress.problem) if progress.problem else None
+    return StepView(title, text, url_for(endpoint), progress.done, problem, also)

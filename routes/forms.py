@@ -147,9 +147,9 @@ def _accepted_by_settings(form: FlaskForm, field: Field) -> None:
     if setting.kind == "secret" and not field.data:
         return
     try:
-        settings_service.check(setting.name, field.data or "")
+        settings_service.check_new(setting.name, field.data or "")
     except UserError as error:
-        raise ValidationError(wording.setting_refusal(setting)) from error
+        raise ValidationError(wording.setting_refusal(setting, error)) from error
 
 
 def _setting_field(setting: Setting) -> Field:

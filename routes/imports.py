@@ -100,7 +100,7 @@ def _count(form: ImportForm, since: datetime, until: datetime) -> str:
     except UserError as error:
         return _page(form, problem=wording.refusal(error))
     except VendorError as error:
-        return _page(form, begun, problem=str(error))
+        return _page(form, begun, problem=wording.problem(str(error)))
     return _page(form, plan)
 
 

@@ -4,21 +4,36 @@ from collections.abc import Callable
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext, ngettext
+from flask_babel import gettext, lazy_gettext, ngettext
 
 from models import ProductList
 from routes import context, wording
 from routes.forms import ProductListForm, TrialForm, focus_first_mistake
 from routes.guards import admin_required, declare
-from services import catalogue_service, order_trial, product_list_service, settings_service, unmapped_queries
+from services import (
+    catalogue_service,
+    order_trial,
+    product_list_service,
+    settings_service,
+    setup_service,
+    unmapped_queries,
+)
 from services.catalogue_service import Part
 from services.errors import UserError
 from services.product_list_service import Fields, InvalidField, Preview
+from services.setup_service import Vendor
 from services.statuses import LeadStatus
 
 bp = declare(Blueprint("product_lists", __name__, url_prefix="/product-lists"), admin_required)
 
 Save = Callable[[Fields], int]
+
+_NOT_FETCHED = {
+    Vendor.SCALEV: lazy_gettext("ScaleV's products can't be fetched without the ScaleV API key: save it in Settings."),
+    Vendor.MAILKETING: lazy_gettext(
+        "Mailketing's lists can't be fetched without the Mailketing API token: save it in Settings."
+    ),
+}
 
 
 @bp.get("")
@@ -62,8 +77,12 @@ def variants() -> ResponseReturnValue:
 
 @bp.post("/refresh")
 def refresh() -> ResponseReturnValue:
-    catalogue_service.ask_for_refresh(context.now())
-    flash(gettext("The lists are fetched anew; that takes about a minute. Load the page again then."), "info")
+    missing = setup_service.missing_keys()
+    for vendor in missing:
+        flash(str(_NOT_FETCHED[vendor]), "warning")
+    if len(missing) < len(Vendor):
+        catalogue_service.ask_for_refresh(context.now())
+        flash(gettext("The lists are fetched anew; that takes about a minute. Load the page again then."), "info")
     return redirect(request.referrer if _is_own(request.referrer) else url_for(".index"))
 
 

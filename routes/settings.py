@@ -17,8 +17,7 @@ from services.tool_service import KeyTest
 bp = declare(Blueprint("settings", __name__, url_prefix="/settings"), admin_required)
 
 DAYS = "follow_up_days"
-SECRETS = [setting.name for setting in settings_service.SETTINGS.values() if setting.kind == "secret"]
-RULES = [name for name in settings_service.SETTINGS if name not in SECRETS]
+RULES = [name for name in settings_service.SETTINGS if name not in settings_service.KEYS]
 
 
 @bp.get("")
@@ -38,6 +37,7 @@ def save() -> ResponseReturnValue:
         return redirect(url_for(".index"))
     days = changes.pop(DAYS, None)
     settings_service.change(changes, context.now())
+    _warn_of_swapped(changes)
     if days is None:
         flash(gettext("Saved."), "success")
         return redirect(url_for(".index"))
@@ -87,6 +87,12 @@ def _changes(form: FlaskForm) -> dict[str, str]:
     return {name: value for name, value in posted.items() if value != saved.get(name, "")}
 
 
+def _warn_of_swapped(changes: dict[str, str]) -> None:
+    for name, value in changes.items():
+        if value and settings_service.looks_swapped(name, value):
+            flash(str(wording.SWAPPED_KEY[name]), "warning")
+
+
 def _change_days(days: str) -> ResponseReturnValue:
     """Change the days; when open leads are touched, ask first."""
     touched = lead_service.open_leads_with_default_days()
@@ -100,7 +106,7 @@ def _change_days(days: str) -> ResponseReturnValue:
 
 def masked_keys() -> dict[str, str | None]:
     """Return what may be shown of each saved key."""
-    return {name: _masked(name) for name in SECRETS}
+    return {name: _masked(name) for name in settings_service.KEYS}
 
 
 def _masked(name: str) -> str | None:
@@ -115,4 +121,4 @@ def _try_key(vendor: Vendor, typed: str) -> KeyTest:
     try:
         return tool_service.try_key(vendor, typed, context.now())
     except UserError as error:
-        return KeyTest(vendor, problem=wording.refusal(error))
+        return KeyTest(vendor, problem=str(error))

@@ -162,7 +162,7 @@ def _answer_page(tool: str, work: Callable[[], Answer], **forms: FlaskForm) -> s
     except UserError as error:
         return _page(tool, problem=wording.refusal(error), **forms)
     except VendorError as error:
-        return _page(tool, problem=str(error), **forms)
+        return _page(tool, problem=wording.problem(str(error)), **forms)
     return _page(tool, answer=answer, **forms)
 
 

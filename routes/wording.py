@@ -1,15 +1,17 @@
 """What the codes and names of rows and settings are called on a page. The only place that maps them to sentences;
-ScaleV's codes are in scalev_words."""
+ScaleV's codes are in scalev_words, what goes wrong with a vendor in trouble_words."""
 
 from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
-from services import expiry_service
+from routes import trouble_words
+from services import expiry_service, troubles
 from services.errors import UserError
 from services.lead_filters import Answer, DueWithin, Sort
+from services.mailketing_service import VENDOR as MAILKETING
 from services.product_matching import Way
 from services.queue_service import Section
-from services.settings_service import Setting
+from services.settings_service import Setting, SwappedKey
 from services.statuses import (
     ArchiveReason,
     BulkDeed,
@@ -23,6 +25,7 @@ from services.statuses import (
     LeadStatus,
     UserRole,
 )
+from services.troubles import Kind
 
 STATUSES = LeadStatus
 LEAD_STATUS = {
@@ -241,7 +244,7 @@ REASON = {
     "unread_elsewhere": lazy_gettext("Waits for news of another order of this buyer that stands unread in the inbox."),
     "already_on_list": lazy_gettext("The address is on this list already."),
     "gave_up": lazy_gettext("It was tried many times without success. Look at the answers, then send it again."),
-    "retry": lazy_gettext("Mailketing could not be reached. It is tried again by itself."),
+    "retry": lazy_gettext("There was no usable answer. It is tried again by itself."),
     "unknown": lazy_gettext("Mailketing gave an answer that nobody knows yet. It is tried again by itself."),
     "hold": lazy_gettext("Mailketing refuses the account. It goes on when that is mended."),
 }
@@ -303,8 +306,14 @@ SETTING = {
         lazy_gettext("1 is enough for most shops."),
     ),
 }
-
-
+SWAPPED_KEY = {
+    "scalev_api_key": lazy_gettext(
+        "The ScaleV API key is saved, but it begins with neither sk_ nor rk_. Perhaps it is another key: test it."
+    ),
+    "mailketing_api_key": lazy_gettext(
+        "The Mailketing API token is saved, but it begins like a ScaleV API key. Perhaps it is another key: test it."
+    ),
+}
 MATCH_WAY = {
     Way.ID: lazy_gettext("by the id"),
     Way.SKU: lazy_gettext("by the SKU"),
@@ -338,12 +347,30 @@ def refusal(error: UserError) -> str:
 
 
 def problem(text: str) -> str:
-    """Return what kept a job from its work: our own sentences in the person's language, a vendor's as they are."""
-    return gettext(text)
+    """Return what kept something from its work: our own findings in the person's language, a vendor's words quoted.
+
+    Args:
+        text: of a VendorError, or a sentence that is a msgid.
+    """
+    trouble = troubles.read(text)
+    return trouble_words.tell(trouble) if trouble else gettext(text)
 
 
-def setting_refusal(setting: Setting) -> str:
+def mailketing_answer(message: str | None) -> str:
+    """Return what became of a call to Mailketing, which a delivery, a try or the account's hold has kept."""
+    return trouble_words.tell(troubles.read_message(MAILKETING, message)) if message else ""
+
+
+def whole_answer(text: str) -> str:
+    """Return what a try has kept: Mailketing's whole answer as it came, or why there was none."""
+    trouble = troubles.read_message(MAILKETING, text)
+    return text if trouble.kind is Kind.REFUSED else trouble_words.tell(trouble)
+
+
+def setting_refusal(setting: Setting, error: UserError) -> str:
     """Return why a setting's new value can't be used."""
+    if isinstance(error, SwappedKey):
+        return refusal(error)
     if setting.kind in {"number", "decimal"}:
         return gettext("This must be a number from %(low)s to %(high)s.", low=setting.low, high=setting.high)
     return str(_SETTING_REFUSAL[setting.kind])

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, delete, exists, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from models import AccountHold, Delivery, DeliveryAttempt, Heartbeat, Lead, ListMember, db, transaction
-from services import delivery_service, same_buyer, suppression_service, unread_news
+from services import delivery_service, same_buyer, suppression_service, troubles, unread_news
 from services.clock import utc_now
 from services.contacts import normalise_email, redact, split_name
 from services.delivery_service import ARCHIVED, REFUSED_ADDRESS, REFUSED_LIST, STATUS_CHANGED
@@ -161,7 +161,8 @@ def _call(client: Mailketing, claim: Claim) -> AddResult:
         )
     except Exception as error:  # the edge of a job: recorded on the delivery, and the other rows go on
         logger.exception("delivery failed", extra={"delivery": claim.delivery_id})
-        return AddResult(AnswerKind.UNKNOWN, redact(f"{type(error).__name__}: {error}")[:MESSAGE_LENGTH])
+        text = troubles.OUR_FAULT(words=redact(f"{type(error).__name__}: {error}"))
+        return AddResult(AnswerKind.UNKNOWN, text[:MESSAGE_LENGTH])
 
 
 def claim_next(run: Run) -> Claim | None:

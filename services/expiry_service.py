@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy import select
 
 from models import Lead, db
-from services import event_service, lead_service, unread_news
+from services import event_service, lead_service, troubles, unread_news
 from services.clock import utc_now
 from services.errors import VendorForbidden, VendorNotFound, VendorRefused, VendorUnreachable
 from services.lookup_service import Answer, Inquiry
@@ -95,7 +95,7 @@ class _ProvenScalev:
         except VendorForbidden:
             pass  # ScaleV's own refusal of a scope that look-ups don't need
         except (VendorNotFound, VendorRefused) as error:
-            raise VendorUnreachable(error.vendor, "the address answers, but not as ScaleV") from error
+            raise VendorUnreachable(error.vendor, troubles.WRONG_ADDRESS()) from error
         self._is_proven = True
 
 

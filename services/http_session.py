@@ -17,6 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from services import troubles
 from services.clock import utc_now
 from services.errors import VendorUnreachable
 from version import VERSION
@@ -95,7 +96,7 @@ class HttpSession:
             trouble = ""
         # Raised out here, so that the library's exception, whose text may quote the request, is not chained to ours.
         if watch.expired:
-            raise VendorUnreachable(vendor, f"no complete answer within {self._total_seconds:g} seconds")
+            raise VendorUnreachable(vendor, troubles.NO_WHOLE_ANSWER(number=f"{self._total_seconds:g}"))
         if trouble:
             raise VendorUnreachable(vendor, trouble)
         return Answer(status, body.decode("utf-8-sig", "replace"), answered, _milliseconds_since(started))
@@ -129,7 +130,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 class _TooLarge(requests.RequestException):
     def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"the answer is larger than {max_bytes} bytes")
+        super().__init__(troubles.TOO_LARGE(number=max_bytes))
 
 
 def _describe(error: Exception) -> str:
@@ -137,16 +138,16 @@ def _describe(error: Exception) -> str:
     if isinstance(error, _TooLarge):
         return str(error)
     if isinstance(error, requests.ConnectTimeout):
-        return "could not be reached in time"
+        return troubles.NOT_REACHED_IN_TIME()
     if isinstance(error, requests.Timeout):
-        return "no answer in time"
+        return troubles.NO_ANSWER_IN_TIME()
     if isinstance(error, requests.exceptions.SSLError):
-        return "no secure connection (TLS)"
+        return troubles.NOT_SECURE()
     if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy does not let us through"
+        return troubles.PROXY()
     if isinstance(error, requests.ConnectionError):
-        return "no connection, or it broke off"
-    return f"the call failed ({type(error).__name__})"
+        return troubles.BROKEN_OFF()
+    return troubles.CALL_FAILED(words=type(error).__name__)
 
 
 def _milliseconds_since(started: float) -> int:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote
 
+from services import troubles
 from services.contacts import clean_text, redact
 from services.errors import (
     VendorAuthError,
@@ -95,7 +96,7 @@ class MailketingClient:
         nobody knows whether an empty value erases what Mailketing holds.
         """
         if not _LIST_ID.fullmatch(list_id):
-            return AddResult(AnswerKind.CONFIG, "The list number is not a Mailketing list number.")
+            return AddResult(AnswerKind.CONFIG, troubles.BAD_LIST())
         wanted = {"first_name": first_name, "last_name": last_name, "mobile": mobile}
         optional = {name: text for name, value in wanted.items() if (text := clean_text(value, 100))}
         started = time.monotonic()
@@ -127,7 +128,7 @@ class MailketingClient:
         """
         rows = self._ask("viewlist").get("lists")
         if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("list_id") for row in rows):
-            raise VendorUnreachable(VENDOR, "the answer holds no readable lists")
+            raise VendorUnreachable(VENDOR, troubles.NO_READABLE(where="lists"))
         return [MailketingList(clean_text(row["list_id"], 64), clean_text(row.get("list_name"), 200)) for row in rows]
 
     def credits(self) -> Credits:
@@ -149,7 +150,7 @@ class MailketingClient:
 
     def _post(self, endpoint: str, fields: dict[str, str]) -> Answer:
         if not self._token:
-            raise VendorAuthError(VENDOR, "no API token is set")
+            raise VendorAuthError(VENDOR, troubles.NO_TOKEN())
         form = {"api_token": self._token, **fields}
         return self._session.send(VENDOR, "POST", f"{self._base_url}/{endpoint}", form=form)
 
@@ -157,7 +158,7 @@ class MailketingClient:
 def _as_error(kind: AnswerKind, message: str, answer: Answer) -> VendorError:
     status = answer.status
     if kind is AnswerKind.HOLD and not is_about_credits(message):
-        return VendorAuthError(VENDOR, message, status=status)
+        return VendorAuthError(VENDOR, troubles.TOKEN_REFUSED(words=message), status=status)
     if status == 429:
         return VendorRateLimited(VENDOR, message, retry_after=retry_after(answer.headers), status=status)
     if kind in (AnswerKind.RETRY, AnswerKind.OK):  # "ok" in words but without the data that was asked for
@@ -286,7 +287,7 @@ def _reason(body: dict[str, Any]) -> str:
 
 
 def _outage(status: int) -> str:
-    return f"HTTP {status} without a readable answer"
+    return troubles.NO_READABLE_ANSWER(status=status)
 
 
 def _one_line(words: str) -> str:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from services import scalev_shapes
+from services import scalev_shapes, troubles
 from services.clock import utc_now
 from services.contacts import clean_text, redact
 from services.errors import (
@@ -170,7 +170,7 @@ class ScalevClient:
     def _get_order_by_id(self, order: str) -> dict[str, Any]:
         found = self._single("orders", order)
         if not isinstance(found, dict) or not ("id" in found or "order_id" in found):
-            raise VendorUnreachable(VENDOR, "the answer holds no readable order")
+            raise VendorUnreachable(VENDOR, troubles.NO_READABLE(where="order"))
         return found
 
     def _find_order(self, order_id: str) -> str:
@@ -178,7 +178,7 @@ class ScalevClient:
         page = self._page("orders", {"order_id": order_id}, None)
         ids = [str(row["id"]) for row in page.rows if row.get("order_id") == order_id and row.get("id")]
         if not ids:
-            raise VendorNotFound(VENDOR, "there is no such order")
+            raise VendorNotFound(VENDOR, troubles.NO_SUCH_ORDER())
         return ids[0]
 
     def _order_page(self, filters: Mapping[str, str], cursor: str | None) -> Page:
@@ -281,12 +281,12 @@ class ScalevClient:
         if answer.status == 429:
             answer = self._send(path, params)
         if answer.status == 429:
-            raise VendorRateLimited(VENDOR, "too many calls", retry_after=self._pacer.delay(), status=429)
+            raise VendorRateLimited(VENDOR, troubles.TOO_MANY_CALLS(), retry_after=self._pacer.delay(), status=429)
         return self._read(path, answer)
 
     def _send(self, path: str, params: Mapping[str, str] | None) -> Answer:
         if not self._key:
-            raise VendorAuthError(VENDOR, "no API key is set")
+            raise VendorAuthError(VENDOR, troubles.NO_KEY())
         self._pacer.wait()
         answer = self._session.send(
             VENDOR, "GET", self._base_url + path, headers={"Authorization": f"Bearer {self._key}"}, params=params
@@ -301,7 +301,7 @@ class ScalevClient:
             words = redact(scalev_shapes.reason(body), self._key)
             raise scalev_shapes.as_error(path, status, words, retry_after(answer.headers))
         if body is None:
-            raise VendorUnreachable(VENDOR, f"the answer to GET {path} cannot be read", status=status)
+            raise VendorUnreachable(VENDOR, troubles.UNREADABLE(where=path), status=status)
         return body
 
 
@@ -345,7 +345,7 @@ class Pacer:
         with self._lock:
             pause = self.delay()
             if pause > MAX_PAUSE:
-                raise VendorRateLimited(VENDOR, "the allowance is used up", retry_after=pause)
+                raise VendorRateLimited(VENDOR, troubles.ALLOWANCE_USED_UP(), retry_after=pause)
             if pause:
                 self._sleep(pause)
             self._calls.append(self._clock())
@@ -383,5 +383,5 @@ def _until_reset(value: str) -> float:
 def _segment(value: str) -> str:
     """One path segment; dots alone would climb to another endpoint."""
     if not value.strip(". "):
-        raise VendorNotFound(VENDOR, "what has no id cannot be looked up")
+        raise VendorNotFound(VENDOR, troubles.NO_ID())
     return quote(value, safe="")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from services import troubles
 from services.contacts import clean_text
 from services.errors import (
     VendorAuthError,
@@ -141,12 +142,12 @@ def _read_legacy_page(data: dict[str, Any]) -> Page:
 
 def _rows(data: object) -> list[dict[str, Any]]:
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-        raise VendorUnreachable(VENDOR, "the answer holds no readable list")
+        raise VendorUnreachable(VENDOR, troubles.NO_READABLE(where="list"))
     return data
 
 
 def _no_way_on() -> VendorUnreachable:
-    return VendorUnreachable(VENDOR, "the answer promises a next page without saying where")
+    return VendorUnreachable(VENDOR, troubles.NO_WAY_ON())
 
 
 def walk(fetch: Callable[[str | None], Page], what: str, max_pages: int) -> Iterator[Page]:
@@ -169,10 +170,10 @@ def walk(fetch: Callable[[str | None], Page], what: str, max_pages: int) -> Iter
         if page.next_cursor is None:
             return
         if page.next_cursor in seen:
-            raise VendorUnreachable(VENDOR, f"the pages of {what} go round in a circle")
+            raise VendorUnreachable(VENDOR, troubles.CIRCLE(where=what))
         cursor = page.next_cursor
         seen.add(cursor)
-    raise VendorRefused(VENDOR, f"{what} has more than {max_pages} pages")
+    raise VendorRefused(VENDOR, troubles.TOO_MANY_PAGES(where=what, number=max_pages))
 
 
 def newer(page: Page, since: datetime | None) -> Page:
@@ -225,22 +226,29 @@ def as_error(path: str, status: int, words: str, wait: float | None) -> VendorEr
         words: ScaleV's reason, redacted.
         wait: seconds that the answer asked for, None for none.
     """
-    where = f"GET {path}"
     if status == 401:
-        return VendorAuthError(VENDOR, f"the API key was refused: {words or 'HTTP 401'}", status=status)
+        return VendorAuthError(VENDOR, _refused_key(words, status), status=status)
     if status == 403 and words:
-        return VendorForbidden(VENDOR, f"the API key may not use {where}: {_missing_scope(path)}", status=status)
+        return VendorForbidden(VENDOR, _missing_scope(path), status=status)
     if status == 404:
-        return VendorNotFound(VENDOR, f"{where}: {words or 'not found'}", status=status)
+        text = troubles.REFUSED(where=path, words=words) if words else troubles.NOT_FOUND(where=path)
+        return VendorNotFound(VENDOR, text, status=status)
     # A 403 without ScaleV's own words is a web page of whatever guards its servers.
     if status in (403, 408) or not 400 <= status < 500:
-        return VendorUnreachable(VENDOR, f"{where} answered HTTP {status}", retry_after=wait, status=status)
-    return VendorRefused(VENDOR, f"{where}: {words or f'HTTP {status}'}", status=status)
+        text = troubles.BAD_STATUS(where=path, status=status)
+        return VendorUnreachable(VENDOR, text, retry_after=wait, status=status)
+    if words:
+        return VendorRefused(VENDOR, troubles.REFUSED(where=path, words=words), status=status)
+    return VendorRefused(VENDOR, troubles.REFUSED_SILENTLY(where=path, status=status), status=status)
+
+
+def _refused_key(words: str, status: int) -> str:
+    return troubles.KEY_REFUSED(words=words) if words else troubles.KEY_REFUSED_SILENTLY(status=status)
 
 
 def _missing_scope(path: str) -> str:
     scopes = [_SCOPES[word] for word in path.split("/") if word in _SCOPES]
-    return f"give it {scopes[-1]}" if scopes else "a scope is missing"
+    return troubles.SCOPES_MISSING(where=path, needs=scopes[-1]) if scopes else troubles.SCOPE_MISSING(where=path)
 
 
 def unwrap(body: object) -> object:
@@ -258,7 +266,7 @@ def read_rows(rows: Sequence[Row], read: Callable[[Row], Record | None], what: s
     """
     records = [record for row in rows if (record := read(row)) is not None]
     if rows and not records:
-        raise VendorUnreachable(VENDOR, f"the rows of {what} cannot be read")
+        raise VendorUnreachable(VENDOR, troubles.ROWS_UNREADABLE(where=what))
     return records
 
 

@@ -25,6 +25,7 @@ from services.statuses import CanceledPolicy, ChaseStep
 
 ROTATION = timedelta(hours=72)
 MAX_SECRET_LENGTH = 500
+_API_KEY_BEGINNINGS = ("sk_", "rk_")  # of ScaleV's API keys, with all scopes and with chosen ones (ScaleV docs)
 _WEBHOOK_SECRET = "scalev_webhook_secret"  # noqa: S105 (names of settings)
 _PREVIOUS_SECRET = "previous_webhook_secret"  # noqa: S105
 _ROTATION_UNTIL = "rotation_until"
@@ -40,6 +41,10 @@ class InvalidSetting(UserError):
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
         self.name = name
+
+
+class SwappedKey(InvalidSetting):
+    """A key is certainly another one than the setting's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("delivery_workers", "number", "1", low=1, high=4),
     )
 }
+KEYS = [setting.name for setting in SETTINGS.values() if setting.kind == "secret"]
 # By `flask settings set` only: v2 is for a business that ScaleV has not moved to v3, and who needs it is told so.
 _COMMAND_LINE_SETTINGS = {
     "scalev_api_version": Setting("scalev_api_version", "choice", scalev_service.V3, choices=scalev_service.VERSIONS)
@@ -140,6 +146,35 @@ def check(name: str, value: str) -> str:
     return _CHECKS[setting.kind](setting, value.strip())
 
 
+def check_new(name: str, value: str) -> str:
+    """Return the value that a person gives a setting as it is stored.
+
+    Stricter than `check`, which also reads values of the environment: those must not keep the program from its work.
+
+    Raises:
+        SwappedKey: it is an API key where the signing secret belongs.
+        InvalidSetting: there is no such setting, or the value can't be used.
+    """
+    checked = check(name, value)
+    if name == _WEBHOOK_SECRET and _is_api_key(checked):
+        raise SwappedKey(
+            name,
+            "This is an API key of ScaleV, because it begins with sk_ or rk_. The signing secret is another key: it is "
+            "at ScaleV under Settings, Developers, Webhooks.",
+        )
+    return checked
+
+
+def looks_swapped(name: str, value: str) -> bool:
+    """Whether a key may be another one than the setting's. It may work all the same: ScaleV also has access tokens,
+    whose beginning is not documented."""
+    return name in KEYS and _is_api_key(value) is not (name == "scalev_api_key")
+
+
+def _is_api_key(value: str) -> bool:
+    return scalev_service.clean_key(value).startswith(_API_KEY_BEGINNINGS)
+
+
 def change(values: Mapping[str, str], now: datetime) -> None:
     """Save several settings at once, all or none; an empty secret stays as it is.
 
@@ -149,7 +184,7 @@ def change(values: Mapping[str, str], now: datetime) -> None:
     Raises:
         InvalidSetting: one of the values can't be used; nothing was saved.
     """
-    checked = {name: check(name, value) for name, value in values.items() if value.strip() or not _is_secret(name)}
+    checked = {name: check_new(name, value) for name, value in values.items() if value.strip() or not _is_secret(name)}
     with transaction():
         old_secret = _old_secret() if _WEBHOOK_SECRET in checked else None
         for name, value in checked.items():

@@ -11,8 +11,16 @@ from sqlalchemy import Select, func, or_, select
 
 from models import Delivery, Heartbeat, Lead, ProductList, Settings, WebhookEvent, db, transaction
 from models_catalogue import CatalogueList, CatalogueStore
-from services import delivery_service, event_service, mailketing_service, scalev_service, settings_service, simulator
-from services.errors import UserError
+from services import (
+    delivery_service,
+    event_service,
+    mailketing_service,
+    reconcile_service,
+    scalev_service,
+    settings_service,
+    simulator,
+)
+from services.errors import UserError, VendorAuthError, VendorError, VendorForbidden
 from services.statuses import DeliveryStatus, EventSource
 
 _MAX_PROBLEM = 300
@@ -36,7 +44,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one step is; `problem` is what the vendor said when its key was last refused."""
+    """How far one step is; `problem` is a VendorError's text, when its key was last refused."""
 
     step: Step
     done: bool
@@ -49,7 +57,10 @@ _BARE_KEY: dict[Vendor, Callable[[str], str]] = {
     Vendor.MAILKETING: mailketing_service.clean_token,
 }
 _NEWEST_ANSWERS: dict[Vendor, tuple[Select[Any], ...]] = {
-    Vendor.SCALEV: (select(func.max(CatalogueStore.seen_at)),),
+    Vendor.SCALEV: (
+        select(func.max(CatalogueStore.seen_at)),
+        select(Heartbeat.succeeded_at).where(Heartbeat.name == reconcile_service.MARK),
+    ),
     Vendor.MAILKETING: (
         select(func.max(CatalogueList.seen_at)),
         select(Delivery.sent_at).where(Delivery.status == DeliveryStatus.SENT).order_by(Delivery.id.desc()).limit(1),
@@ -87,13 +98,19 @@ def record_key_test(vendor: Vendor, key: str, problem: str | None, now: datetime
             beat.succeeded_at = now
 
 
+def record_failed_test(vendor: Vendor, key: str, error: VendorError, now: datetime) -> None:
+    """Remember that a key was refused. What failed for another reason says nothing about the key."""
+    if isinstance(error, VendorAuthError | VendorForbidden):
+        record_key_test(vendor, key, str(error), now)
+
+
 def _mailketing_works() -> Progress:
     """A hold has a notice of its own; it undoes the step only where Mailketing has never worked."""
     hold = delivery_service.hold()
     if hold is None:
         return _key_works(Step.MAILKETING, Vendor.MAILKETING)
     has_worked = _has_worked(Vendor.MAILKETING)
-    return Progress(Step.MAILKETING, has_worked, None if has_worked else hold.reason)
+    return Progress(Step.MAILKETING, has_worked, None if has_worked else f"{mailketing_service.VENDOR}: {hold.reason}")
 
 
 def _has_worked(vendor: Vendor) -> bool:
@@ -133,6 +150,11 @@ def _scalev_reached_us() -> bool:
     last_test = select(Heartbeat.succeeded_at).where(Heartbeat.name == event_service.TEST_HEARTBEAT)
     moment = db.session.scalar(last_test)
     return moment is not None and not _exists(select(WebhookEvent.id).where(WebhookEvent.received_at == moment))
+
+
+def missing_keys() -> list[Vendor]:
+    """Return the vendors that can't be asked, because no key is saved."""
+    return [vendor for vendor, name in KEY_SETTING.items() if not _saved(name)]
 
 
 def _exists(query: Select[int]) -> bool:

@@ -44,13 +44,17 @@ _CONNECT_SECONDS, _READ_SECONDS = 3.0, 15.0
 
 @dataclass(frozen=True, slots=True)
 class KeyTest:
-    """What trying a key showed: the vendor's refusal, else what proves which account it is, and its credits."""
+    """What trying a key showed: the vendor's refusal, else what proves which account it is, and its credits.
+
+    `names` are the first of its stores or lists; `has_more` when there are others.
+    """
 
     vendor: Vendor
     problem: str | None = None
     account: str = ""
     amount: int | None = None
     names: tuple[str, ...] = ()
+    has_more: bool = False
 
 
 class Listed(StrEnum):
@@ -112,8 +116,9 @@ def try_key(vendor: Vendor, typed: str, now: datetime) -> KeyTest:
     try:
         result = _try_scalev(key) if vendor is Vendor.SCALEV else _try_mailketing(key)
     except VendorError as error:
-        result = KeyTest(vendor, problem=str(error))
-    setup_service.record_key_test(vendor, key, result.problem, now)
+        setup_service.record_failed_test(vendor, key, error, now)
+        return KeyTest(vendor, problem=str(error))
+    setup_service.record_key_test(vendor, key, None, now)
     return result
 
 
@@ -167,14 +172,21 @@ def _count_test(now: datetime) -> None:
 
 
 def _try_scalev(key: str) -> KeyTest:
-    return KeyTest(Vendor.SCALEV, names=_scalev(key).check_key().store_names)
+    check = _scalev(key).check_key()
+    return KeyTest(Vendor.SCALEV, names=check.store_names, has_more=check.has_more)
 
 
 def _try_mailketing(token: str) -> KeyTest:
     client = _mailketing(token)
     credits_ = client.credits()
-    names = tuple(f"{row.id} · {row.name}" for row in client.lists()[:_SHOWN_NAMES])
-    return KeyTest(Vendor.MAILKETING, account=credits_.account, amount=credits_.amount, names=names)
+    names = tuple(f"{row.id} · {row.name}" for row in client.lists())
+    return KeyTest(
+        Vendor.MAILKETING,
+        account=credits_.account,
+        amount=credits_.amount,
+        names=names[:_SHOWN_NAMES],
+        has_more=len(names) > _SHOWN_NAMES,
+    )
 
 
 def _stores(key: str) -> Iterator[Entry]:

@@ -17,7 +17,7 @@ ENTRANCES = {"app", "cli", "server", "demo"}
 
 PURE = {
     "chase_plan", "clock", "contacts", "errors", "inbound", "lead_rules", "message_texts", "order_news",
-    "order_snapshot", "repairs", "scalev_shapes", "signatures", "statuses", "webhook_body",
+    "order_snapshot", "repairs", "scalev_shapes", "signatures", "statuses", "troubles", "webhook_body",
 }  # fmt: skip
 CLIENTS = {"http_session", "mailketing_service", "scalev_service"}
 # Each may import those behind it, none those before it.

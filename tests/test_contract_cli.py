@@ -117,6 +117,7 @@ REFUSED = [
     ("settings set canceled_policy forget", ""),
     ("settings set calls_per_second NaN", ""),
     ("settings set scalev_api_key -", "a\x07b"),
+    ("settings set scalev_webhook_secret sk_demo_foo", ""),
     ("product-lists add --name A --product-id B --days 0", ""),
     ("product-lists add --name A --product-id B --not-closing 1/../2", ""),
     ("events replay 4711", ""),
@@ -188,8 +189,15 @@ def test_settings_are_shown_by_name_and_secrets_by_their_last_four(run: Any) -> 
 
 
 def test_a_short_secret_is_not_shown_at_all(run: Any) -> None:
-    run("settings", "set", "scalev_api_key", "abcdef")
-    assert "cdef" not in run("settings", "show").out
+    run("settings", "set", "scalev_api_key", "sk_def")
+    assert "_def" not in run("settings", "show").out
+
+
+def test_a_key_that_looks_like_another_is_saved_and_doubted(run: Any) -> None:
+    assert run("settings", "set", "scalev_api_key", "sk_def").out == "scalev_api_key=••••\n"
+    done = run("settings", "set", "scalev_api_key", "abcdef")
+    assert (done.code, settings_service.text("scalev_api_key")) == (0, "abcdef")
+    assert "perhaps it is another key" in done.out
 
 
 @pytest.mark.parametrize(

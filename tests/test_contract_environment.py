@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app import warn_of_swapped_keys
 from config import BASE_DIR, DATABASE_FILE, Config, ConfigError
 from tests.processes import (
     EMAIL,
@@ -71,6 +72,17 @@ def test_a_bad_variable_stops_the_start_with_one_line_that_names_it(tmp_path: Pa
 def test_every_variable_that_can_be_bad_is_tried() -> None:
     cannot_be = {"SECRET_KEY", "DEMO_URL"}
     assert {field.name.upper() for field in dataclasses.fields(Config)} - cannot_be == set(BAD)
+
+
+@pytest.mark.slow
+def test_a_key_in_anothers_place_does_not_stop_the_commands(tmp_path: Path) -> None:
+    done = run_flask(tmp_path / "instance", "users", "list", SCALEV_WEBHOOK_SECRET="sk_demo", SCALEV_API_KEY="abc")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_a_key_in_anothers_place_is_logged_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_swapped_keys(Config(scalev_webhook_secret="sk_demo", scalev_api_key="rk_demo"))
+    assert [record.getMessage().partition(" ")[0] for record in caplog.records] == ["SCALEV_WEBHOOK_SECRET"]
 
 
 @pytest.mark.slow

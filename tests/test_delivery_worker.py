@@ -374,7 +374,7 @@ def test_one_bad_row_does_not_stop_the_rest(mailketing: FakeMailketing) -> None:
     run = send(mailketing)
     assert (good.status, run.problem) == (SENT, None)
     assert (bad.status, bad.reason, bad.tries) == (PENDING, "unknown", 1)
-    assert bad.message is not None and bad.message.startswith("ValueError: odd name of b***")
+    assert bad.message is not None and "ValueError: odd name of b***" in bad.message
     assert attempts(bad) == ["unknown"]
 
 

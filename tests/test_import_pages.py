@@ -63,6 +63,14 @@ def test_nothing_is_begun_before_the_count_was_seen(admin_pages: PageClient, sho
     assert import_service.newest(1) == []
 
 
+def test_why_an_import_waits_is_told_without_paths(admin_pages: PageClient, shop: Shop) -> None:
+    admin_pages.client.set_cookie("language", "en")
+    shop.order(age_days=1)
+    import_service.wait(begin(admin_pages).id, "ScaleV: GET /v3/orders answered HTTP 502")
+    page = admin_pages.get("/imports")
+    assert "ScaleV answered with HTTP 502 (trouble on its side)." in page.text and "/v3" not in page.text
+
+
 def test_a_long_count_goes_on_in_steps_and_offers_a_transfer_at_its_end(admin_pages: PageClient, shop: Shop) -> None:
     shop.orders(230, age_days=30, spread_days=30)
     page = count(admin_pages)

@@ -94,6 +94,18 @@ def test_a_lead_shows_what_happened_and_what_mailketing_said(admin_pages: PageCl
         assert part in text
 
 
+def test_our_own_finding_is_not_put_into_mailketings_mouth(admin_pages: PageClient) -> None:
+    admin_pages.client.set_cookie("language", "en")
+    finding = "HTTP 429 without a readable answer"
+    delivery = make_delivery(make_lead(status=LeadStatus.NOT_CLOSING), reason="retry", message=finding)
+    make_attempt(delivery, kind="retry", http_status=429, answer=finding)
+    for url in ("/deliveries", f"/leads/{delivery.lead_id}"):
+        page = admin_pages.get(url)
+        assert "Mailketing answered with HTTP 429 (too many calls)." in page.text
+        assert "There was no usable answer. It is tried again by itself." in page.text
+        assert finding not in page.text and "“" not in page.text.partition("429")[2]
+
+
 def test_a_lead_is_moved_by_hand_with_a_note(admin_pages: PageClient) -> None:
     lead_id = make_lead().id
     url = f"/leads/{lead_id}"

@@ -9,13 +9,14 @@ from sqlalchemy import select
 
 from config import Config
 from models import (
+    Heartbeat,
     Lead,
     ProductList,
     db,
     transaction,
 )
 from models_catalogue import CatalogueProduct
-from services import settings_service
+from services import catalogue_service, settings_service, setup_service
 from tests.builders import (
     NOW,
     make_lead,
@@ -91,6 +92,32 @@ def test_switching_says_what_it_did(admin_pages: PageClient) -> None:
     assert "Product list aktif" in page.text and "Tersimpan." not in page.text
 
 
+def test_lists_are_promised_only_with_the_keys_to_fetch_them(admin_pages: PageClient) -> None:
+    def refresh() -> str:
+        return admin_pages.send_and_follow("/product-lists/new", "/product-lists/refresh").text
+
+    admin_pages.client.set_cookie("language", "en")
+    promise, no_products, no_lists = "fetched anew", "without the ScaleV API key", "without the Mailketing API token"
+    told = refresh()
+    assert promise not in told and no_products in told and no_lists in told
+    assert db.session.get(Heartbeat, catalogue_service.ASKED) is None
+    settings_service.change({"scalev_api_key": "sk_1"}, NOW)
+    told = refresh()
+    assert promise in told and no_products not in told and no_lists in told
+    settings_service.change({"mailketing_api_key": "a-long-enough-key"}, NOW)
+    told = refresh()
+    assert promise in told and "without the" not in told
+
+
+def test_why_a_list_could_not_be_fetched_is_told_without_paths(admin_pages: PageClient) -> None:
+    admin_pages.client.set_cookie("language", "en")
+    error = "ScaleV: the answer to GET /v3/products cannot be read"
+    with transaction() as session:
+        session.add(Heartbeat(name=catalogue_service.Part.PRODUCTS.beat, started_at=NOW, error=error))
+    page = admin_pages.get("/product-lists/new").text
+    assert "ScaleV answered with something that can't be read." in page and "/v3/products" not in page
+
+
 def test_a_product_list_is_changed_switched_off_and_deleted(admin_pages: PageClient) -> None:
     product_list_id = make_product_list(name="Ebook").id
     make_lead(product_list_id=product_list_id)
@@ -120,6 +147,26 @@ def test_an_empty_key_field_keeps_the_key(admin_pages: PageClient) -> None:
     settings_service.change({"mailketing_api_key": "a-long-enough-key"}, NOW)
     admin_pages.send("/settings", "/settings", scalev_api_key="another-long-key")
     assert settings_service.text("mailketing_api_key") == "a-long-enough-key"
+
+
+def test_an_api_key_is_refused_as_the_signing_secret(admin_pages: PageClient) -> None:
+    admin_pages.client.set_cookie("language", "en")
+    page = admin_pages.send("/settings", "/settings", status=200, scalev_webhook_secret="sk_demo_foo")
+    assert "This is an API key of ScaleV" in page.text
+    assert settings_service.text("scalev_webhook_secret") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "odd", "sound"),
+    [("scalev_api_key", "abc", "rk_abc"), ("mailketing_api_key", "sk_abc", "0123456789abcdef0123456789abcdef")],
+)
+def test_a_key_that_looks_like_another_is_saved_with_a_warning(
+    admin_pages: PageClient, name: str, odd: str, sound: str
+) -> None:
+    admin_pages.client.set_cookie("language", "en")
+    assert "Perhaps it is another key" in admin_pages.send_and_follow("/settings", "/settings", **{name: odd}).text
+    assert settings_service.text(name) == odd
+    assert "another key" not in admin_pages.send_and_follow("/settings", "/settings", **{name: sound}).text
 
 
 def _rules(pages: PageClient) -> dict[str, str]:
@@ -244,6 +291,30 @@ def test_the_saved_scalev_key_is_tried_when_none_is_typed(vendor_pages: PageClie
     ).respond_with_json({"data": [{"name": "Dapur Bu Ani"}], "has_next": False})
     html = _try(vendor_pages, "scalev")
     assert "ScaleV menerima kunci ini." in html and "Dapur Bu Ani" in html
+
+
+def test_a_failed_test_is_told_without_paths(vendor_pages: PageClient, httpserver: HTTPServer) -> None:
+    vendor_pages.client.set_cookie("language", "en")
+    httpserver.expect_request("/v3/stores/simplified").respond_with_data("<html>", status=500)
+    html = _try(vendor_pages, "scalev", scalev_api_key="sk_typed_key_123")
+    assert "ScaleV answered with HTTP 500 (trouble on its side)." in html and "/v3" not in html
+
+
+def test_a_key_of_several_stores_says_that_there_are_more(vendor_pages: PageClient, httpserver: HTTPServer) -> None:
+    vendor_pages.client.set_cookie("language", "en")
+    page = {"data": [{"name": "Dapur Bu Ani"}], "has_next": True, "next_cursor": "x"}
+    httpserver.expect_request("/v3/stores/simplified").respond_with_json(page)
+    assert "and more" in _try(vendor_pages, "scalev", scalev_api_key="sk_typed_key_123")
+
+
+def test_a_short_silence_does_not_reopen_the_set_up(vendor_pages: PageClient, httpserver: HTTPServer) -> None:
+    settings_service.change({"scalev_api_key": "sk_saved_key_123"}, NOW)
+    stores = {"data": [], "has_next": False}
+    httpserver.expect_ordered_request("/v3/stores/simplified").respond_with_json(stores)
+    httpserver.expect_ordered_request("/v3/stores/simplified").respond_with_data("", status=503)
+    httpserver.expect_ordered_request("/v3/stores/simplified").respond_with_json({"error": "no"}, status=401)
+    done = [(_try(vendor_pages, "scalev"), setup_service.progress()[0].done)[1] for _ in range(3)]
+    assert done == [True, True, False]
 
 
 PRESS_SAVE, TYPE_AGAIN = "Tekan Simpan untuk memakai kunci baru", "ketik lagi lalu tekan Simpan"

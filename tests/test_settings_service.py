@@ -15,7 +15,7 @@ from config import Config
 from models import AccountHold, Settings, db, transaction
 from services import delivery_service, keys, settings_service
 from services.errors import UserError
-from services.settings_service import SETTINGS, InvalidSetting
+from services.settings_service import SETTINGS, InvalidSetting, SwappedKey
 from services.statuses import CanceledPolicy
 from tests.builders import NOW
 from tests.frozen import clock  # noqa: F401 (a fixture)
@@ -81,6 +81,35 @@ def test_what_users_paste_around_a_token_is_taken_off() -> None:
     change(mailketing_api_key=f'"Bearer {TOKEN}"\n', scalev_webhook_secret=" rahasia\n")
     assert settings_service.text("mailketing_api_key") == TOKEN
     assert settings_service.text(SECRET) == "rahasia"
+
+
+@pytest.mark.parametrize("value", ["sk_demo_foo", "rk_1", ' "Bearer sk_1"'])
+def test_an_api_key_is_refused_as_the_signing_secret(value: str) -> None:
+    with pytest.raises(SwappedKey, match="signing secret is another key"):
+        change(scalev_api_key="sk_1", scalev_webhook_secret=value)
+    assert settings_service.text("scalev_api_key") is None
+
+
+def test_an_api_key_as_the_environments_signing_secret_does_not_stop_the_program(app: Flask) -> None:
+    with_config(app, scalev_webhook_secret="sk_demo_foo")
+    assert settings_service.text(SECRET) == "sk_demo_foo"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "looks_swapped"),
+    [
+        ("scalev_api_key", "sk_1", False),
+        ("scalev_api_key", " 'Bearer rk_1' ", False),
+        ("scalev_api_key", "abc", True),
+        (SECRET, "sk_1", True),
+        (SECRET, "a-signing-secret", False),
+        ("mailketing_api_key", "rk_1", True),
+        ("mailketing_api_key", TOKEN, False),
+        ("timezone", "Asia/Jakarta", False),
+    ],
+)
+def test_a_key_is_known_by_its_beginning(name: str, value: str, looks_swapped: bool) -> None:
+    assert settings_service.looks_swapped(name, value) is looks_swapped
 
 
 def test_an_empty_secret_stays_as_it_is() -> None:

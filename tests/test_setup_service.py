@@ -8,7 +8,8 @@ from flask import Flask
 
 from models import AccountHold, DeliveryStatus, Heartbeat, LeadStatus, db, transaction
 from models_catalogue import CatalogueStore
-from services import event_service, health_service, settings_service, setup_service, simulator
+from services import event_service, health_service, reconcile_service, settings_service, setup_service, simulator
+from services.errors import VendorAuthError, VendorForbidden, VendorRateLimited, VendorRefused, VendorUnreachable
 from services.setup_service import Progress, Step, Vendor
 from tests.builders import NOW, make_delivery, make_event, make_lead, make_product_list
 
@@ -112,6 +113,34 @@ def test_the_newer_of_test_and_job_counts() -> None:
     assert not _progress(Step.SCALEV_KEY).done
 
 
+def test_only_a_refusal_counts_against_a_key() -> None:
+    steps = {Vendor.SCALEV: Step.SCALEV_KEY, Vendor.MAILKETING: Step.MAILKETING}
+    for vendor, key in ((Vendor.SCALEV, KEY), (Vendor.MAILKETING, TOKEN)):
+        _save(**{setup_service.KEY_SETTING[vendor]: key})
+        setup_service.record_key_test(vendor, key, None, NOW)
+        passing = (VendorRateLimited("ScaleV", "too many calls"), VendorUnreachable("ScaleV", "no answer in time"))
+        for error in (*passing, VendorRefused("Mailketing", "No Credits, Please Top Up")):
+            setup_service.record_failed_test(vendor, key, error, LATER)
+        assert _progress(steps[vendor]).done
+        setup_service.record_failed_test(vendor, key, VendorAuthError("ScaleV", "no"), LATER)
+        assert not _progress(steps[vendor]).done
+
+
+def test_a_reconcile_that_came_to_its_end_proves_a_key_that_was_refused_before() -> None:
+    _save(scalev_api_key=KEY)
+    setup_service.record_failed_test(Vendor.SCALEV, KEY, VendorForbidden("ScaleV", "no"), NOW)
+    assert not _progress(Step.SCALEV_KEY).done
+    with transaction() as session:
+        session.add(Heartbeat(name=reconcile_service.MARK, succeeded_at=LATER))
+    assert _progress(Step.SCALEV_KEY).done
+
+
+def test_the_keys_that_are_missing_are_told() -> None:
+    assert setup_service.missing_keys() == [Vendor.SCALEV, Vendor.MAILKETING]
+    _save(scalev_api_key=KEY)
+    assert setup_service.missing_keys() == [Vendor.MAILKETING]
+
+
 def _hold_account() -> None:
     with transaction() as session:
         session.add(AccountHold(reason="Wrong API Token", since=NOW, checked_at=NOW))
@@ -120,7 +149,7 @@ def _hold_account() -> None:
 def test_a_hold_says_that_mailketing_has_never_worked() -> None:
     _save(mailketing_api_key=TOKEN)
     _hold_account()
-    assert _progress(Step.MAILKETING) == Progress(Step.MAILKETING, False, "Wrong API Token")
+    assert _progress(Step.MAILKETING) == Progress(Step.MAILKETING, False, "Mailketing: Wrong API Token")
 
 
 def test_a_hold_does_not_undo_a_set_up_that_worked() -> None:

@@ -25,6 +25,7 @@ KEYWORDS = {
     "NotFound": None,
     "Conflict": None,
     "InvalidField": (2,),
+    "SwappedKey": (2,),
     "TooManyTries": None,
 }
 
