@@ -39,9 +39,9 @@ class NoSecret(Exception):
     """There is no secret yet that could sign a body."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _Signed:
-    """A webhook that waits to be served."""
+    """A webhook that waits to be served; it shows neither its secret nor its buyer."""
 
     body: bytes
     secret: str
@@ -49,7 +49,7 @@ class _Signed:
     receipt: Future[Receipt] = field(default_factory=Future)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class _Intake:
     """What an application's webhooks share."""
 
