@@ -164,10 +164,13 @@ def _is_repaired(row: Delivery, lead: Lead) -> bool:
 
 
 def _try_again(row: Delivery, now: datetime) -> None:
-    """An address or list that was corrected after the failure is what the new try is for."""
-    product_list = row.lead.product_list
+    """An address or list that was corrected after the failure is what the new try is for; without a product list it
+    waits for one, as every delivery does."""
+    if row.lead.product_list is None:
+        _place(row, row.lead, now)
+        return
     row.email = row.lead.email or row.email
-    row.list_id = (product_list.list_id_for(row.role) if product_list else None) or row.list_id
+    row.list_id = row.lead.product_list.list_id_for(row.role)  # there is one: see _has_lost_its_list
     _make_due(row, now)
 
 

@@ -213,6 +213,7 @@ def settle(claim: Claim, result: AddResult, run: Run, now: datetime) -> None:
         row.claimed_at = row.claimed_by = None
         row.message, row.updated_at = result.message[:MESSAGE_LENGTH], now
         run.count(_OUTCOMES[result.kind](row, result, now))
+        delivery_service.follow_lead(row.lead, now)  # which may have changed during the call
 
 
 def release_stuck(now: datetime) -> int:
@@ -229,6 +230,8 @@ def release_stuck(now: datetime) -> int:
         )
         pending = {"status": DeliveryStatus.PENDING, "claimed_at": None, "claimed_by": None, "next_attempt_at": now}
         session.execute(update(Delivery).where(Delivery.id.in_(ids), *stuck).values(pending))
+        for row in session.scalars(select(Delivery).where(Delivery.id.in_(ids))):
+            delivery_service.follow_lead(row.lead, now)  # which may have changed meanwhile
     return len(ids)
 
 

@@ -305,7 +305,9 @@ def _judge(event: Inbound, batch: OrderBatch, now: datetime) -> _Verdict:
 
 def _apply(event: Inbound, envelope: Envelope, snapshot: OrderSnapshot, batch: OrderBatch, now: datetime) -> _Verdict:
     sent_at = envelope.sent_at
-    stamp = order_news.make_stamp(snapshot.updated_at, sent_at, event.received_at, event.dedupe_key)
+    # What we asked for tells how the order stands now, later than all that was sent of its last change.
+    said_at = sent_at if event.source is EventSource.WEBHOOK else event.received_at
+    stamp = order_news.make_stamp(snapshot.updated_at, said_at, event.received_at, event.dedupe_key)
     cause = Cause(actor=event.source.value, event_id=event.id, overdue=_overdue(event.source, envelope))
     result, lead = lead_service.apply_order(snapshot, stamp, sent_at or event.received_at, cause, now, batch)
     if lead is None:

@@ -201,12 +201,17 @@ _KNOWN_REASONS = (
     (AnswerKind.PERMANENT, r"unsubscribed|bounced"),
 )
 # Not recorded either: these words, in English or Indonesian, are what a list that has the address would say.
-_PRESENT = r"exist|already|sudah|duplicate|duplikat|terdaftar"
+_PRESENT = (
+    r"\bexists?\b|\bduplicat|\bduplikat|\bterdaftar\b"
+    r"|\balready (?:exist|subscribed|registered|added|in (?:the |this )?list|on\b|a (?:subscriber|member))"
+    r"|\bsudah (?:ada|pernah|masuk|berlangganan|tergabung|menjadi|di (?:dalam )?(?:list|daftar))\b"
+)
 # A wrong "already there" loses a buyer for good, a wrong "unknown" only asks a person.
 _NOT_PRESENT = (
     r"not exist|n'?t exist|no longer|non-?exist|not (?:yet |been )?registered|not found|no such|belum"
     r"|tidak (?:ada|terdaftar|ditemukan|valid|berlaku|aktif)|suspend|expire|limit|quota|kuota"
     r"|habis|blokir|nonaktif|revoked|deleted|dihapus|blocked|disabled|closed|token|saldo|kredit"
+    r"|hitam|unsubscribe|berhenti|penuh|\bfull\b|progress|akun|account"
 )
 
 _SUCCESS_WORDS = r"\bsuccess(?:ful|fully)?\b|\badded to (?:the )?list\b"

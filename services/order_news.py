@@ -167,6 +167,13 @@ def is_later(stamp: str, than: str) -> bool:
     return stamp.rsplit(".", 1)[0] > than.rsplit(".", 1)[0]
 
 
+def _told_by(news: News, is_repeated: bool, before: str) -> str:
+    """Return the stamp of the message that a word is from: the same word about the same change of the order is no news,
+    however late it was sent or read."""
+    is_same_change = news.stamp.partition(".")[0] == before.partition(".")[0]
+    return before if is_repeated and is_same_change else news.stamp
+
+
 def _join(older: News, newer: News) -> News:
     said = {name: getattr(newer, name) for name in _NEWS_FIELDS if getattr(newer, name) is not None}
     if older.payment_status in _PAID and newer.payment_status == "conflict":  # a doubt does not take a payment back
@@ -178,11 +185,13 @@ def _advance(state: OrderState | None, news: News) -> OrderState:
     state = state or OrderState(at=stamp_moment(news.stamp))
     changes: dict[str, Any] = {"at": stamp_moment(news.stamp)}
     if news.payment_status is not None:
-        changes |= {"payment_status": news.payment_status, "payment_stamp": news.stamp}
+        stamp = _told_by(news, news.payment_status == state.payment_status, state.payment_stamp)
+        changes |= {"payment_status": news.payment_status, "payment_stamp": stamp}
         if news.payment_status != "conflict":  # a conflict is a doubt: it neither pays nor takes back
             changes["paid"] = news.payment_status in _PAID
     if news.order_status is not None:
-        changes |= {"order_status": news.order_status, "order_stamp": news.stamp}
+        stamp = _told_by(news, news.order_status == state.order_status, state.order_stamp)
+        changes |= {"order_status": news.order_status, "order_stamp": stamp}
     if news.is_spam is not None:
         run_goes_on = state.is_spam and news.is_spam
         changes |= {"is_spam": news.is_spam, "spam_stamp": state.spam_stamp if run_goes_on else news.stamp}

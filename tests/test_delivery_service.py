@@ -199,11 +199,22 @@ def test_a_retry_goes_to_the_address_and_list_as_they_are_now(lead: Lead, produc
 
 
 def test_a_retry_keeps_the_copy_where_the_lead_has_nothing_better() -> None:
-    lead = builders.make_lead(email=None)
+    lead = builders.make_lead(email=None, product_list_id=builders.make_product_list(not_closing_list_id="9").id)
     row = builders.make_delivery(lead, status=FAILED, email="old@gmail.com", list_id="9")
     delivery_service.retry(row.id, NOW)
     db.session.refresh(row)
     assert (row.status, row.email, row.list_id) == (PENDING, "old@gmail.com", "9")
+
+
+@pytest.mark.parametrize("how", ["one", "all"])
+def test_a_retry_without_a_product_list_waits_for_one(how: str) -> None:
+    row = builders.make_delivery(status=FAILED, reason="gave_up")
+    if how == "one":
+        delivery_service.retry(row.id, NOW)
+    else:
+        delivery_service.retry_all_failed(NOW)
+    db.session.refresh(row)
+    assert (row.status, row.reason) == (BLOCKED, "no_product_list")
 
 
 def test_a_retry_sends_nothing_to_a_list_that_the_product_list_no_longer_names(
@@ -243,7 +254,10 @@ def test_a_delivery_that_does_not_exist_cannot_be_retried() -> None:
 
 
 def test_all_failed_deliveries_are_retried_at_once() -> None:
-    made = [builders.make_delivery(status=status) for status in (FAILED, FAILED, SKIPPED, SENT)]
+    lead = {"product_list_id": builders.make_product_list().id}
+    made = [
+        builders.make_delivery(builders.make_lead(**lead), status=status) for status in (FAILED, FAILED, SKIPPED, SENT)
+    ]
     assert delivery_service.retry_all_failed(NOW) == 2
     db.session.expire_all()
     assert [row.status for row in made] == [PENDING, PENDING, SKIPPED, SENT]

@@ -22,15 +22,17 @@ from models import (
     LeadStatus,
     ListMember,
     OrderLine,
+    ProductList,
     Suppression,
     db,
     transaction,
 )
-from services import delivery_service, delivery_worker, event_service
+from services import delivery_service, delivery_worker, event_service, product_list_service
 from services.clock import utc_now
 from services.delivery_worker import CLAIM_LIFE, RETRY_DELAYS, Pace, Run, claim_next, send_due, settle
 from services.errors import Conflict, VendorAuthError, VendorUnreachable
 from services.mailketing_service import AddResult, AnswerKind
+from services.product_list_service import Fields
 from tests import builders, fakes, messages
 from tests.builders import NOW
 from tests.fakes import FakeMailketing
@@ -66,9 +68,12 @@ def new_run(cutoff: datetime = NOW) -> Run:
 
 
 def due(**fields: object) -> Delivery:
-    """A delivery that is due, of a lead that is in its role."""
+    """A delivery that is due, of a lead that is in its role and has a product list of its own."""
     lead_fields = {"status": fields.pop("role", NOT_CLOSING), "product_name": f"Ebook {random.random()}"}  # noqa: S311
     lead_fields |= fields.pop("lead", {})  # type: ignore[operator]
+    if "product_list_id" not in lead_fields:
+        lists = {f"{lead_fields['status']}_list_id": fields.get("list_id", "103")}
+        lead_fields["product_list_id"] = builders.make_product_list(**lists).id
     lead = builders.make_lead(**lead_fields)
     return builders.make_delivery(lead, role=lead.status, **fields)
 
@@ -572,6 +577,71 @@ def test_a_claim_that_ran_out_is_given_up(
     with pytest.raises(OperationalError):
         send(mailketing)
     assert sum(sleeps) == pytest.approx(CLAIM_LIFE.total_seconds(), abs=2)
+
+
+def claimed(row: Delivery) -> tuple[delivery_worker.Claim, Run, ProductList]:
+    """A delivery that is being sent, with its product list."""
+    run = new_run()
+    claim = claim_next(run)
+    assert claim is not None and row.lead.product_list is not None
+    return claim, run, row.lead.product_list
+
+
+def edit(product_list: ProductList, **lists: str) -> None:
+    fields = Fields(product_list.name, product_list.product_id, **lists)
+    product_list_service.edit(product_list.id, fields, NOW)
+
+
+def test_a_list_that_is_changed_during_the_call_is_the_next_try_s(mailketing: FakeMailketing) -> None:
+    row = due()
+    claim, run, product_list = claimed(row)
+    edit(product_list, not_closing_list_id="203")
+    settle(claim, fakes.SERVER_ERROR, run, NOW)
+    send(mailketing, NOW + timedelta(hours=1))
+    assert mailketing.calls == [("203", row.email)]
+
+
+def test_a_list_that_is_mended_while_mailketing_refuses_it_is_tried_at_once(mailketing: FakeMailketing) -> None:
+    row = due()
+    claim, run, product_list = claimed(row)
+    edit(product_list, not_closing_list_id="203")
+    settle(claim, fakes.UNKNOWN_LIST, run, NOW)
+    send(mailketing)
+    assert (row.status, mailketing.calls) == (SENT, [("203", row.email)])
+
+
+@pytest.mark.parametrize("what", ["emptied", "deleted"])
+def test_a_list_that_is_taken_off_during_the_call_is_not_tried_again(mailketing: FakeMailketing, what: str) -> None:
+    row = due()
+    claim, run, product_list = claimed(row)
+    if what == "emptied":
+        edit(product_list, closing_list_id="9")
+    else:
+        product_list_service.delete(product_list.id, NOW)
+    settle(claim, fakes.SERVER_ERROR, run, NOW)
+    send(mailketing, NOW + timedelta(hours=1))
+    expected = DeliveryStatus.CANCELLED if what == "emptied" else DeliveryStatus.BLOCKED
+    assert (row.status, mailketing.calls) == (expected, [])
+
+
+def test_an_address_that_is_mended_during_the_call_is_the_next_try_s(mailketing: FakeMailketing) -> None:
+    row = due(lead={"email": "old@gmail.com"})
+    claim, run, _ = claimed(row)
+    with transaction():
+        row.lead.email = "new@gmail.com"
+    settle(claim, fakes.SERVER_ERROR, run, NOW)
+    send(mailketing, NOW + timedelta(hours=1))
+    assert mailketing.calls == [("103", "new@gmail.com")]
+
+
+def test_a_claim_that_is_released_follows_its_product_list(mailketing: FakeMailketing) -> None:
+    row = due()
+    _, _, product_list = claimed(row)
+    edit(product_list, not_closing_list_id="203")
+    later = NOW + CLAIM_LIFE + timedelta(seconds=1)
+    delivery_worker.release_stuck(later)
+    send(mailketing, later)
+    assert mailketing.calls == [("203", row.email)]
 
 
 def test_a_buyer_who_pays_while_the_pace_is_kept_is_not_added(mailketing: FakeMailketing) -> None:

@@ -285,3 +285,25 @@ def test_a_look_up_does_not_blank_what_webhooks_told() -> None:
     db.session.refresh(lead)
     assert lead.email == "siti.rahmawati@example.com"
     assert lead.lines[0].variant_unique_id is not None
+
+
+def test_a_payment_that_left_the_order_s_last_change_as_it_was_is_believed_when_scalev_is_asked() -> None:
+    """`last_updated_at` has whole seconds: the webhook that said unpaid was sent after it, and before we asked."""
+    order_id, at = messages.new_order_id(), NOW - timedelta(days=8)
+    unpaid = messages.full_order(order_id, at, created_at=messages.iso(at))
+    messages.take_in(messages.envelope("order.created", unpaid))
+    lead = messages.lead_of(order_id)
+    paid = {**unpaid, "payment_status": "paid"}
+    assert result(check_expired_leads(FakeScalev({order_id: paid, str(lead.scalev_id): paid}), NOW)) == (0, 1, 0, None)
+    assert status(lead) is CLOSING
+
+
+def test_what_a_person_has_seen_does_not_overrule_them_when_scalev_says_it_again() -> None:
+    order_id, at = messages.new_order_id(), NOW - timedelta(days=9)
+    paid = messages.full_order(order_id, at, created_at=messages.iso(at), payment_status="paid")
+    messages.take_in(messages.envelope("order.updated", paid))
+    lead = messages.lead_of(order_id)
+    lead_service.move(lead.id, FOLLOW_UP, actor="cs@example.com", note=None, now=NOW - timedelta(days=8))
+    again = {**paid, "notes": "read once more"}
+    check_expired_leads(FakeScalev({order_id: again, str(lead.scalev_id): again}), NOW)
+    assert status(lead) is FOLLOW_UP

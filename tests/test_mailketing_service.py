@@ -45,6 +45,10 @@ DOCUMENTED_REASONS = [
     ("Empty Content", AnswerKind.PERMANENT),
 ]
 DUPLICATES = [
+    "Email sudah ada",
+    "Kontak sudah ada di list ini",
+    "Already subscribed",
+    "Subscriber already in list",
     "Email already exists",
     "The subscriber already exist in this list",
     "Email sudah terdaftar, tidak ditambahkan",
@@ -52,6 +56,20 @@ DUPLICATES = [
     "Duplicate entry",
 ]
 NO_DUPLICATES = [
+    "Masa aktif akun Anda sudah berakhir",
+    "Paket Anda sudah berakhir",
+    "Akun sudah kadaluarsa",
+    "Layanan sudah dihentikan",
+    "Your plan has already ended",
+    "Daftar sudah penuh",
+    "List already full",
+    "Batas pengiriman sudah tercapai",
+    "Maximum subscribers already reached",
+    "Request already in progress",
+    "Please wait, another request is already running",
+    "Email sudah berhenti berlangganan",
+    "Email ini sudah unsubscribe",
+    "Email sudah masuk daftar hitam",
     "Saldo Anda sudah habis",
     "Akun Anda sudah diblokir",
     "Token sudah tidak valid",
