@@ -24,9 +24,9 @@ from services import (
     settings_service,
 )
 from services.clock import utc_now
-from services.delivery_worker import Pace, Run
 from services.errors import UserError, VendorError
 from services.mailketing_service import MailketingClient
+from services.outbox_run import Pace, Run
 from services.scalev_service import V3, ScalevClient, shared_pacer
 
 NO_SCALEV_KEY = "The ScaleV API key is missing: save it in Settings."

@@ -15,7 +15,7 @@ from app import create_app
 from config import Config
 from services import delivery_worker, event_service, expiry_service, lease_service
 from services.clock import utc_now
-from services.delivery_worker import Pace, Run
+from services.outbox_run import Pace, Run
 from tests import messages
 from tests.fakes import FakeMailketing
 

@@ -29,9 +29,10 @@ from models import (
 )
 from services import delivery_service, delivery_worker, event_service, product_list_service
 from services.clock import utc_now
-from services.delivery_worker import CLAIM_LIFE, RETRY_DELAYS, Pace, Run, claim_next, send_due, settle
+from services.delivery_worker import CLAIM_LIFE, RETRY_DELAYS, claim_next, send_due, settle
 from services.errors import Conflict, VendorAuthError, VendorUnreachable
 from services.mailketing_service import AddResult, AnswerKind
+from services.outbox_run import Pace, Run
 from services.product_list_service import Fields
 from tests import builders, fakes, messages
 from tests.builders import NOW

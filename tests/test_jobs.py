@@ -25,7 +25,7 @@ def mailketing(monkeypatch: pytest.MonkeyPatch) -> FakeMailketing:
     fake = FakeMailketing()
     settings_service.change({"mailketing_api_key": "0" * 32, "calls_per_second": "20"}, NOW)
     monkeypatch.setattr(jobs, "MailketingClient", lambda *_args: fake)
-    monkeypatch.setattr(jobs.delivery_worker.Pace, "wait", lambda _self: None)
+    monkeypatch.setattr(jobs.Pace, "wait", lambda _self: None)
     return fake
 
 

@@ -15,8 +15,8 @@ from sqlalchemy import delete
 from models import Delivery, DeliveryStatus, LeadStatus, ListMember, ProductList, db, transaction
 from services import delivery_service, delivery_worker, lead_service, settings_service
 from services.clock import utc_now
-from services.delivery_worker import Pace, Run
 from services.errors import UserError
+from services.outbox_run import Pace, Run
 from services.statuses import CanceledPolicy
 from tests import builders, fakes, messages
 from tests.builders import NOW
