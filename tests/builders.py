@@ -112,13 +112,14 @@ def make_event(**fields: Any) -> WebhookEvent:
 
 
 def make_delivery(lead: Lead | None = None, **fields: Any) -> Delivery:
-    """A delivery that waits to be sent."""
-    lead = lead or make_lead()
+    """A delivery that waits to be sent; without a lead that is given, of one with a product list for it."""
+    role, list_id = fields.get("role", LeadStatus.NOT_CLOSING), fields.get("list_id", "103")
+    lead = lead or make_lead(product_list_id=make_product_list(**{f"{role.value}_list_id": list_id}).id)
     defaults = {
         "lead_id": lead.id,
-        "role": LeadStatus.NOT_CLOSING,
+        "role": role,
         "email": lead.email,
-        "list_id": "103",
+        "list_id": list_id,
         "status": DeliveryStatus.PENDING,
         "tries": 0,
         "next_attempt_at": NOW,

@@ -61,7 +61,7 @@ def test_leads_are_archived() -> None:
 
 
 def test_a_leads_failed_deliveries_are_sent_again_and_no_others() -> None:
-    lead, fine = make_lead(), make_lead()
+    lead, fine = make_lead(product_list_id=make_product_list().id), make_lead()
     failed = make_delivery(lead, status=DeliveryStatus.FAILED, reason="gave_up").id
     sent = make_delivery(lead, status=DeliveryStatus.SENT, role=LeadStatus.FOLLOW_UP).id
     run = do(BulkDeed.RETRY_LEADS, [lead.id, fine.id])

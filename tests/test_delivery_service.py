@@ -208,7 +208,7 @@ def test_a_retry_keeps_the_copy_where_the_lead_has_nothing_better() -> None:
 
 @pytest.mark.parametrize("how", ["one", "all"])
 def test_a_retry_without_a_product_list_waits_for_one(how: str) -> None:
-    row = builders.make_delivery(status=FAILED, reason="gave_up")
+    row = builders.make_delivery(builders.make_lead(), status=FAILED, reason="gave_up")
     if how == "one":
         delivery_service.retry(row.id, NOW)
     else:

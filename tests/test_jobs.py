@@ -42,7 +42,8 @@ def due_lead(overdue: timedelta = timedelta(days=1)) -> Lead:
 
 
 def due_delivery(**fields: object) -> builders.Delivery:
-    return builders.make_delivery(builders.make_lead(status=LeadStatus.NOT_CLOSING), **fields)
+    listed = builders.make_product_list().id
+    return builders.make_delivery(builders.make_lead(status=LeadStatus.NOT_CLOSING, product_list_id=listed), **fields)
 
 
 def beat(name: str) -> Heartbeat:
