@@ -423,7 +423,7 @@ def test_a_blacklisted_address_fails_for_good_and_is_suppressed(
 def test_a_list_that_mailketing_does_not_have_needs_a_person(app: Flask, vendors: Sandbox, delivery: Delivery) -> None:
     assert delivery.lead.product_list is not None
     with transaction():
-        delivery.list_id = delivery.lead.product_list.not_closing_list_id = "99999"
+        delivery.list_id = delivery.lead.product_list.follow_up_list_id = "99999"
     run(app)
     assert (delivery.status, delivery.reason) == (DeliveryStatus.FAILED, "refused_list")
 
