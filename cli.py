@@ -32,7 +32,8 @@ from services import (
 )
 from services.clock import utc_now
 from services.errors import UserError, VendorError
-from services.import_service import Plan, Progress
+from services.import_plan import CREDITS_PER_BOUNCE, Plan
+from services.import_service import Progress
 from services.product_list_service import Fields
 from services.scheduler import Scheduler, wait_for_stop
 from services.spreadsheets import safe_cell
@@ -270,7 +271,7 @@ def _show_counting(plan: Plan) -> None:
 
 
 def _describe_plan(plan: Plan, transfer_unpaid: bool) -> list[str]:
-    price = f"every address that bounces costs {import_service.CREDITS_PER_BOUNCE} credits"
+    price = f"every address that bounces costs {CREDITS_PER_BOUNCE} credits"
     choice = f"their buyers ({plan.to_transfer}) are added to lists; {price}"
     if not transfer_unpaid:
         choice = f"recorded without transfer; --transfer-unpaid would add {plan.to_transfer} buyers to lists"

@@ -19,7 +19,8 @@ from routes.guards import admin_required, declare
 from routes.paging import flashed_refusal
 from services import import_service, jobs, lease_service
 from services.errors import UserError, VendorError
-from services.import_service import Plan, Progress
+from services.import_plan import Plan
+from services.import_service import Progress
 
 bp = declare(Blueprint("imports", __name__, url_prefix="/imports"), admin_required)
 

@@ -32,7 +32,8 @@ from services import (
 )
 from services.clock import utc_now
 from services.errors import NotFound, UserError, VendorError, VendorNotFound
-from services.import_service import CANCELLED, DONE, FAILED, RUNNING, Plan, Progress
+from services.import_plan import Plan
+from services.import_service import CANCELLED, DONE, FAILED, RUNNING, Progress
 from tests import builders, messages
 from tests.scalev_shop import FAILURES, KEY, Shop, open_shop
 

@@ -22,7 +22,7 @@ from werkzeug import Request, Response
 import start_ngrok
 from config import Config
 from routes.dashboard import EVENTS_TO_TICK
-from start_ngrok import LAST_URL_FILE, TEXTS, Target, hints, main, printable, save_public_url, stop
+from start_ngrok import LAST_URL_FILE, main, save_public_url
 from tests.processes import (
     ROOT,
     SHARED_SECRET,
@@ -34,6 +34,11 @@ from tests.processes import (
     running,
     wait_until,
 )
+from tunnel import agent as ngrok_agent
+from tunnel import process as ngrok_process
+from tunnel.agent import AGENTS_TRIED, Target
+from tunnel.process import hints, stop
+from tunnel.texts import TEXTS, printable
 
 URL = "https://toko-madu.ngrok-free.dev"
 OTHER_URL = "https://toko-lain.ngrok-free.dev"
@@ -266,7 +271,7 @@ def test_an_agent_that_answers_something_else_gives_one_clear_sentence(machine: 
 
 
 def test_an_agent_that_stays_silent_gives_one_clear_sentence(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start_ngrok, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(ngrok_agent, "ANSWER_SECONDS", 0.2)
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         done = machine.once("--agent", f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert done.code == 1
@@ -598,7 +603,7 @@ def test_other_words_of_ngrok_are_not_explained_wrongly(words: str) -> None:
 def test_an_ngrok_that_gets_no_address_is_ended_after_a_while(
     machine: Machine, ngrok: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start_ngrok, "START_SECONDS", 1.0)
+    monkeypatch.setattr(ngrok_process, "START_SECONDS", 1.0)
     ngrok.install(WAIT)
     done = machine.run("--agent", f"http://127.0.0.1:{free_port()}")
     assert done.code == 1
@@ -626,7 +631,7 @@ def test_an_ngrok_that_dies_later_ends_the_watch(machine: Machine, ngrok: StandI
 
 
 def test_a_stubborn_ngrok_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start_ngrok, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(ngrok_process, "STOP_SECONDS", 0.2)
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
     with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -645,6 +650,7 @@ def bare_checkout(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in ("start_ngrok.py", "config.py"):
         shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "tunnel", folder / "tunnel")
     return folder
 
 
@@ -656,7 +662,7 @@ def start_without_packages(folder: Path, *arguments: str) -> Output:
 def test_without_its_packages_it_says_in_one_line_what_to_do(bare_checkout: Path) -> None:
     done = start_without_packages(bare_checkout)
     assert done.code == 1
-    assert "requests" in done.err and "make run" in done.err
+    assert "dotenv" in done.err and "make run" in done.err
     assert len(done.err.splitlines()) == 1
 
 
@@ -742,7 +748,7 @@ def test_an_agent_on_the_next_port_is_found_because_ngrok_moves_there(
     tmp_path: Path, ngrok: StandIn, helpers: list[Helper], machine: Machine
 ) -> None:
     machine.tunnels = [tunnel(OTHER_URL, "http://localhost:1")]
-    next_port = next(port for port in range(machine.port + 1, machine.port + start_ngrok.AGENTS_TRIED) if is_free(port))
+    next_port = next(port for port in range(machine.port + 1, machine.port + AGENTS_TRIED) if is_free(port))
     ngrok.serve(next_port, machine.port)
     helper = Helper(tmp_path, machine.port, machine.port)
     helpers.append(helper)
@@ -772,7 +778,8 @@ def test_both_languages_say_the_same_in_letters_that_every_console_has(name: str
 
 
 def test_every_text_is_used() -> None:
-    source = (ROOT / "start_ngrok.py").read_text().split("INSTALL_COMMANDS = {")[1]
+    files = ("start_ngrok.py", "tunnel/agent.py", "tunnel/process.py")
+    source = "".join((ROOT / file).read_text() for file in files)
     assert [name for name in TEXTS if f'"{name}"' not in source] == []
 
 
