@@ -1,5 +1,6 @@
 """The first page in the morning: what came in, what is stuck, what to do next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,14 +82,14 @@ class StepView:
 @bp.get("/")
 def index() -> ResponseReturnValue:
     """The whole page; for htmx, which asks every few seconds, only what changes by itself."""
-    period = _period()
-    live = _live_parts(period)
+    period, steps = _period(), setup_service.progress()
+    live = _live_parts(period, is_set_up=all(step.done for step in steps))
     if "HX-Request" in request.headers:
         return render_template("_dashboard_live.html", **live)
     return render_template(
         "index.html",
         **live,
-        **_set_up(),
+        **_set_up(steps),
         periods=PERIODS,
         chosen_days=_chosen_days(period),
         demo_url=context.config().demo_url,
@@ -98,13 +99,12 @@ def index() -> ResponseReturnValue:
 @bp.get("/set-up")
 def set_up() -> ResponseReturnValue:
     """The checklist alone, which htmx fetches while it is open; nothing once all is done."""
-    return render_template("_steps.html", **_set_up())
+    return render_template("_steps.html", **_set_up(setup_service.progress()))
 
 
-def _set_up() -> dict[str, Any]:
-    steps = setup_service.progress() if current_user.is_admin else []
+def _set_up(steps: Sequence[Progress]) -> dict[str, Any]:
     return {
-        "steps": [_view(step) for step in steps],
+        "steps": [_view(step) for step in steps] if current_user.is_admin else [],
         "scalev_reached_us": any(step.done for step in steps if step.step is Step.TEST_EVENT),
         "webhook_address": webhook_address(),
         "events_to_tick": EVENTS_TO_TICK,
@@ -125,7 +125,7 @@ def _chosen_days(period: Period) -> int | None:
     return next((days for days, known in offered.items() if known == period), None)
 
 
-def _live_parts(period: Period) -> dict[str, Any]:
+def _live_parts(period: Period, *, is_set_up: bool) -> dict[str, Any]:
     today = dashboard_queries.last_days(1, context.now(), period.zone)
     days = dashboard_queries.by_day(period)
     concerns = attention.lines()
@@ -140,7 +140,7 @@ def _live_parts(period: Period) -> dict[str, Any]:
         "hours": dashboard_queries.due_by_hour(today),
         "concerns": concerns,
         # Where little works yet, little can be stuck: that is no praise.
-        "is_all_well": not concerns and all(step.done for step in setup_service.progress()),
+        "is_all_well": not concerns and is_set_up,
         "account_hold": delivery_service.hold(),
         "pulse": attention_queries.pulse(),
         "days": days,

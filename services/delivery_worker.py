@@ -103,7 +103,7 @@ def claim_next(run: Run) -> Claim | None:
                 return None
             now = utc_now()
             refusal = _refusal(row, now)
-            claim = _claim(row, now) if refusal is None and _is_free(row, now) else None
+            claim = _claim(row, now) if refusal is None else None
             if refusal is not None:
                 _skip(row, refusal, now)
         if claim is not None:
@@ -214,21 +214,17 @@ def _refusal(row: Delivery, now: datetime) -> str | None:
     return "already_on_list" if _is_member(row) else None
 
 
-def _is_free(row: Delivery, now: datetime) -> bool:
-    """Whether nothing is left to be read that might forbid a delivery; else it waits for that."""
-    if row.role is LeadStatus.CLOSING or not same_buyer.has_unread_news(row.lead):
-        return True
-    row.reason, row.next_attempt_at, row.updated_at = UNREAD_ELSEWHERE, now + NEWS_CHECK_EVERY, now
-    return False
-
-
 def _is_member(row: Delivery) -> bool:
     member = db.session.get(ListMember, (row.list_id, row.email))
     return member is not None and member.added_at is not None
 
 
 def _claim(row: Delivery, now: datetime) -> Claim | None:
-    """Reserve the (list, address) pair and the row. None when another delivery is on its way with the same pair."""
+    """Reserve the (list, address) pair and the row. None when it has to wait: for unread news of the buyer's other
+    orders, which may forbid it, or for another delivery that is on its way with the same pair."""
+    if row.role is not LeadStatus.CLOSING and same_buyer.has_unread_news(row.lead):
+        row.reason, row.next_attempt_at, row.updated_at = UNREAD_ELSEWHERE, now + NEWS_CHECK_EVERY, now
+        return None
     if not _reserve_member(row):
         row.next_attempt_at = now + CLAIM_LIFE
         return None
